@@ -1,0 +1,68 @@
+//! One successful mutation of one bucket.
+
+use std::sync::Arc;
+
+use crate::body::Body;
+use crate::catalogue::Facet;
+use crate::register::Setting;
+use crate::resource::ResourceId;
+use crate::stamp::Origin;
+
+/// A change, parsed and judged: everything in it is folded as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The bucket.
+    pub resource: ResourceId,
+    /// CloudTrail's name of the call.
+    pub name: &'static str,
+    /// When, by whom, and the event's identity.
+    pub origin: Arc<Origin>,
+    /// The Region that the bucket lives in.
+    pub region: Box<str>,
+    /// The account that owns the bucket, where the record tells.
+    pub owner: Option<Owner>,
+    /// The account whose trail this record came from.
+    pub recipient: Box<str>,
+    /// What changed.
+    pub change: Change,
+}
+
+/// An owning account, and how surely it is one: of two copies of one call, the surer wins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Owner {
+    /// Whether the record names the owner (`resources`), rather than only its own recipient.
+    #[serde(rename = "n")]
+    pub named: bool,
+    /// Twelve digits.
+    #[serde(rename = "a")]
+    pub account: Box<str>,
+}
+
+/// What a call did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// `CreateBucket` succeeded, which writes the ACL. Outside us-east-1 it proves that the bucket is new;
+    /// there, creating one's own bucket again succeeds and keeps its configuration.
+    Create {
+        /// The ACL of the request: canned, by grants, or private.
+        acl: Body,
+        /// Whether the bucket cannot have existed before.
+        proves_new: bool,
+    },
+    /// `DeleteBucket` succeeded.
+    Delete,
+    /// A facet was set, cleared, or set to something not recorded.
+    Write(Facet, Setting),
+    /// Single tags were set or removed. (Where the record does not tell which, the whole set is unknown: a
+    /// [`Change::Write`].)
+    Tags(Vec<TagChange>),
+}
+
+/// One tag, set or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagChange {
+    /// The key.
+    pub key: Box<str>,
+    /// The value as recorded, or `None` where the tag was removed.
+    pub value: Option<Box<str>>,
+}

@@ -1,0 +1,40 @@
+//! The state of an S3 bucket, folded from CloudTrail events in any order.
+//!
+//! ```text
+//! bytes ─parse─▶ Event ─fold─▶ Delta ─merge─▶ BucketState ─project─▶ Snapshot
+//! ```
+//!
+//! A state is a join-semilattice: merging is commutative, associative and idempotent, so duplicates, disorder,
+//! replays and any split of the work over processes end in the same state. This crate does no I/O and reads
+//! no clock, and only [`parse`](Parser::parse) and [`decode`](BucketState::decode) can fail.
+
+mod acl;
+mod body;
+mod catalogue;
+mod codec;
+mod delta;
+mod event;
+mod facets;
+mod graph;
+mod parse;
+mod policy;
+mod project;
+mod record;
+mod register;
+mod resource;
+mod stamp;
+mod state;
+
+pub use body::Body;
+pub use catalogue::{Call, Facet, supported};
+pub use codec::{DecodeError, SCHEMA_VERSION};
+pub use delta::{Delta, Deltas};
+pub use event::{Change, Event, TagChange};
+pub use graph::{Digest, Entity, FarEnd, Relationship, Snapshot, placeholder};
+pub use parse::{Malformed, Parsed, Parser, RECORD_BYTES_MAX};
+pub use project::project;
+pub use record::{CLOCK_AHEAD_MAX_MS, Ignored};
+pub use register::{Register, Setting, Unknown};
+pub use resource::ResourceId;
+pub use stamp::{Origin, Stamp};
+pub use state::BucketState;

@@ -1,0 +1,248 @@
+//! Bytes of a stream or a file, in any of the forms in which CloudTrail's records travel.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::event::Event;
+use crate::record::{self, Ignored};
+
+/// A record larger than this, after decompression, is a dead letter.
+pub const RECORD_BYTES_MAX: usize = 10 << 20;
+
+/// Dead letters wrap what they hold, and a hand-edited one may wrap another.
+const WRAPPERS_MAX: usize = 4;
+
+/// What one record turned out to be.
+#[derive(Debug)]
+pub enum Parsed<'a> {
+    /// A successful mutation of a bucket.
+    Event(Event),
+    /// Well formed, and without effect.
+    Ignored {
+        /// Why.
+        reason: Ignored,
+        /// The call, where it is one that would be folded.
+        call: Option<&'static str>,
+    },
+    /// Not to be understood: a dead letter.
+    Malformed {
+        /// What kind of fault.
+        reason: Malformed,
+        /// The fault in words.
+        message: String,
+        /// The smallest part of the input that holds it.
+        data: &'a [u8],
+    },
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Malformed {
+    /// The gzip stream is damaged or cut.
+    BadGzip,
+    /// Larger than [`RECORD_BYTES_MAX`].
+    TooLarge,
+    /// Not UTF-8.
+    NotUtf8,
+    /// Not JSON, or cut.
+    NotJson,
+    /// JSON, but none of the forms, or a field is missing or of another type.
+    UnexpectedShape,
+    /// A body nested too deeply.
+    TooDeep,
+    /// Not a time.
+    BadTime,
+    /// Further in the future than clocks may differ.
+    FutureEvent,
+    /// A major version of the record format that this build does not know.
+    UnsupportedVersion,
+    /// A bucket's call that names no bucket.
+    NoBucket,
+}
+
+impl Malformed {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::BadGzip,
+        Self::TooLarge,
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::UnexpectedShape,
+        Self::TooDeep,
+        Self::BadTime,
+        Self::FutureEvent,
+        Self::UnsupportedVersion,
+        Self::NoBucket,
+    ];
+
+    /// The reason as a metric's label and in a dead letter.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadGzip => "bad_gzip",
+            Self::TooLarge => "too_large",
+            Self::NotUtf8 => "not_utf8",
+            Self::NotJson => "not_json",
+            Self::UnexpectedShape => "unexpected_shape",
+            Self::TooDeep => "too_deep",
+            Self::BadTime => "bad_time",
+            Self::FutureEvent => "future_event",
+            Self::UnsupportedVersion => "unsupported_version",
+            Self::NoBucket => "no_bucket",
+        }
+    }
+}
+
+/// The keys that tell the forms apart.
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow, rename = "detail-type", default)]
+    detail_type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    detail: Option<&'a RawValue>,
+    #[serde(borrow, rename = "eventName", default)]
+    event_name: Option<&'a RawValue>,
+    #[serde(borrow, rename = "Records", default)]
+    records: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, rename = "messageType", default)]
+    message_type: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "logEvents", default)]
+    log_events: Option<Vec<LogEvent<'a>>>,
+    #[serde(borrow, rename = "arrivedAt", default)]
+    arrived_at: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reason: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct LogEvent<'a> {
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+/// Parses records one after the other, in a buffer that it keeps.
+#[derive(Debug, Default)]
+pub struct Parser {
+    inflated: Vec<u8>,
+}
+
+impl Parser {
+    /// Calls `visit` for every record in `bytes`, which arrived at `arrived_ms`: at least once, whatever they are.
+    pub fn parse(&mut self, bytes: &[u8], arrived_ms: i64, visit: &mut dyn FnMut(Parsed<'_>)) {
+        self.unwrap(bytes, arrived_ms, 0, visit);
+    }
+
+    fn unwrap(&mut self, bytes: &[u8], arrived_ms: i64, wrappers: usize, visit: &mut dyn FnMut(Parsed<'_>)) {
+        let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: bytes };
+        if !bytes.starts_with(&[0x1f, 0x8b]) {
+            return self.text(bytes, arrived_ms, wrappers, visit);
+        }
+        let mut inflated = std::mem::take(&mut self.inflated);
+        inflated.clear();
+        let read = MultiGzDecoder::new(bytes).take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut inflated);
+        match read {
+            Ok(_) => self.text(&inflated, arrived_ms, wrappers, visit),
+            Err(error) => visit(malformed(Malformed::BadGzip, error.to_string())),
+        }
+        self.inflated = inflated;
+    }
+
+    fn text(&mut self, bytes: &[u8], arrived_ms: i64, wrappers: usize, visit: &mut dyn FnMut(Parsed<'_>)) {
+        let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: bytes };
+        if bytes.len() > RECORD_BYTES_MAX {
+            let message = format!("the record has more than {RECORD_BYTES_MAX} bytes");
+            return visit(malformed(Malformed::TooLarge, message));
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return visit(malformed(Malformed::NotUtf8, error.to_string())),
+        };
+        let text = text.trim_start_matches('\u{feff}');
+        let shape: Shape<'_> = match serde_json::from_str(text) {
+            Ok(shape) => shape,
+            Err(error) if error.is_data() => {
+                return visit(malformed(Malformed::UnexpectedShape, error.to_string()));
+            }
+            Err(error) => return visit(malformed(Malformed::NotJson, error.to_string())),
+        };
+        self.form(&shape, text, arrived_ms, wrappers, visit);
+    }
+
+    fn form(
+        &mut self,
+        shape: &Shape<'_>,
+        text: &str,
+        arrived_ms: i64,
+        wrappers: usize,
+        visit: &mut dyn FnMut(Parsed<'_>),
+    ) {
+        if let Some(kind) = &shape.detail_type {
+            return match shape.detail.filter(|_| kind == "AWS API Call via CloudTrail") {
+                Some(detail) => visit(record::read(detail.get(), arrived_ms)),
+                None => visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None }),
+            };
+        }
+        if shape.event_name.is_some() {
+            return visit(record::read(text, arrived_ms));
+        }
+        if let Some(records) = &shape.records {
+            for record in records {
+                visit(record::read(record.get(), arrived_ms));
+            }
+            if records.is_empty() {
+                visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
+            }
+            return;
+        }
+        if let Some(kind) = &shape.message_type {
+            let messages = shape.log_events.as_deref().filter(|_| kind == "DATA_MESSAGE").unwrap_or_default();
+            for log in messages {
+                visit(record::read(&log.message, arrived_ms));
+            }
+            if messages.is_empty() {
+                visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
+            }
+            return;
+        }
+        if let (Some(data), Some(_)) = (shape.data, shape.reason) {
+            return self.dead_letter(shape, data, text, arrived_ms, wrappers, visit);
+        }
+        let message = "neither an EventBridge envelope, a CloudTrail record, a Records file, a log subscription \
+                       message nor a dead letter";
+        let (reason, message) = (Malformed::UnexpectedShape, message.to_owned());
+        visit(Parsed::Malformed { reason, message, data: text.as_bytes() });
+    }
+
+    /// A dead letter is parsed again as what it holds, as of the time when that arrived.
+    fn dead_letter(
+        &mut self,
+        shape: &Shape<'_>,
+        data: &RawValue,
+        text: &str,
+        arrived_ms: i64,
+        wrappers: usize,
+        visit: &mut dyn FnMut(Parsed<'_>),
+    ) {
+        let decoded = serde_json::from_str::<String>(data.get()).ok().and_then(|data| STANDARD.decode(data).ok());
+        let arrived_at = shape.arrived_at.as_deref().and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
+        let arrived_ms = arrived_at.map_or(arrived_ms, |time| time.unix_timestamp() * 1_000);
+        match decoded {
+            Some(decoded) if wrappers < WRAPPERS_MAX => self.unwrap(&decoded, arrived_ms, wrappers + 1, visit),
+            _ => visit(Parsed::Malformed {
+                reason: Malformed::UnexpectedShape,
+                message: "a dead letter whose data is not base64, or wrapped too often".into(),
+                data: text.as_bytes(),
+            }),
+        }
+    }
+}

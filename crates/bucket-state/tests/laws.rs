@@ -1,0 +1,138 @@
+//! The state is a join-semilattice: order, duplicates, grouping and storage do not matter.
+
+use std::sync::Arc;
+
+use bucket_state::{BucketState, Change, Event, Facet, Origin, Parsed, Parser, ResourceId, Setting, Stamp, TagChange, project};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const FACETS: [Facet; 3] = [Facet::Policy, Facet::Acl, Facet::Tags];
+
+/// A body can only come from a record, so the ones used here are parsed from one.
+fn body(text: &str) -> Setting {
+    let record = serde_json::json!({
+        "eventSource": "s3.amazonaws.com", "eventName": "PutBucketPolicy", "eventTime": "2026-01-01T00:00:00Z",
+        "eventID": "e", "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
+        "requestParameters": {"bucketName": "b", "bucketPolicy": {"Statement": text}},
+    });
+    let mut found = None;
+    Parser::default().parse(record.to_string().as_bytes(), i64::MAX / 2, &mut |parsed| {
+        if let Parsed::Event(Event { change: Change::Write(_, setting), .. }) = parsed {
+            found = Some(setting);
+        }
+    });
+    found.expect("a policy was put")
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let bodies = [body("one"), body("two")];
+    prop_oneof![
+        Just(Setting::Cleared),
+        Just(Setting::Unknown(bucket_state::Unknown::Omitted)),
+        proptest::sample::select(bodies.to_vec()),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let acl = match body("acl") {
+        Setting::Set(body) => body,
+        other => unreachable!("{other:?}"),
+    };
+    let key = proptest::sample::select(vec!["a", "b", "c"]);
+    let value = proptest::option::of(proptest::sample::select(vec!["1", "2"]));
+    let tag = (key, value).prop_map(|(key, value)| TagChange { key: key.into(), value: value.map(Into::into) });
+    prop_oneof![
+        1 => Just(Change::Delete),
+        1 => any::<bool>().prop_map(move |proves_new| Change::Create { acl: acl.clone(), proves_new }),
+        4 => (proptest::sample::select(FACETS.to_vec()), setting()).prop_map(|(facet, setting)| Change::Write(facet, setting)),
+        2 => proptest::collection::vec(tag, 1..3).prop_map(Change::Tags),
+    ]
+}
+
+/// Events crowded into a few seconds and milliseconds; every identity has one stamp, as in CloudTrail.
+fn history() -> impl Strategy<Value = Vec<Event>> {
+    let stamp = (0..4_i64, proptest::option::of(0..3_i64));
+    let event = (stamp, change(), proptest::option::of(Just("arn:aws:iam::111122223333:user/ada")), any::<bool>());
+    proptest::collection::vec(event, 1..24).prop_map(|events| {
+        let mut history: Vec<Event> = Vec::new();
+        for (number, ((second, millis), change, actor, copies_previous)) in events.into_iter().enumerate() {
+            let previous = history.last().filter(|_| copies_previous).map(|event| event.origin.stamp.clone());
+            let fresh = || Stamp {
+                second,
+                millis: millis.map(|millis| second * 1_000 + millis),
+                identity: format!("{:02}", (number * 7) % 24).into(),
+            };
+            let stamp = previous.unwrap_or_else(fresh);
+            let origin = Origin { stamp, actor: actor.map(Into::into), event_id: format!("event-{number}").into() };
+            history.push(Event {
+                resource: ResourceId::bucket("eu-west-1", "b"),
+                name: "PutBucketPolicy",
+                origin: Arc::new(origin),
+                region: if number % 5 == 0 { "us-east-1".into() } else { "eu-west-1".into() },
+                owner: None,
+                recipient: "111122223333".into(),
+                change,
+            });
+        }
+        history
+    })
+}
+
+fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> BucketState {
+    let mut state = BucketState::default();
+    events.into_iter().for_each(|event| state.fold(event));
+    state
+}
+
+fn merged(a: &BucketState, b: &BucketState) -> BucketState {
+    let mut state = a.clone();
+    state.merge(b.clone());
+    state
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_with_any_duplicates_in_any_windows_gives_the_same_state(
+        history in history(),
+        order in proptest::collection::vec(any::<Index>(), 0..60),
+        window in 1..5_usize,
+    ) {
+        let expected = fold(&history);
+        let mut shuffled: Vec<&Event> = order.iter().map(|index| index.get(&history)).collect();
+        shuffled.extend(history.iter().rev());
+        prop_assert_eq!(&fold(shuffled.iter().copied()), &expected);
+
+        let mut by_windows = BucketState::default();
+        for window in shuffled.chunks(window) {
+            by_windows.merge(fold(window.iter().copied()));
+        }
+        prop_assert_eq!(&by_windows, &expected);
+
+        let id = ResourceId::bucket("eu-west-1", "b");
+        prop_assert_eq!(project(&id, &by_windows).digest(), project(&id, &expected).digest());
+    }
+
+    #[test]
+    fn merging_is_commutative_associative_and_idempotent(a in history(), b in history(), c in history()) {
+        let (a, b, c) = (fold(&a), fold(&b), fold(&c));
+        prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+        prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        let mut twice = merged(&a, &b);
+        prop_assert!(!twice.merge(b), "merging what is already there changes nothing");
+    }
+
+    #[test]
+    fn a_stored_state_is_read_back_as_it_was(history in history()) {
+        let state = fold(&history);
+        prop_assert_eq!(BucketState::decode(&state.encode()).expect("just encoded"), state);
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic_and_every_record_gets_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut answers = 0;
+        Parser::default().parse(&bytes, 0, &mut |_| answers += 1);
+        prop_assert!(answers >= 1);
+    }
+}
