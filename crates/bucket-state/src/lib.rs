@@ -32,7 +32,7 @@ pub use delta::{Delta, Deltas};
 pub use event::{Change, Event, TagChange};
 pub use graph::{Digest, Entity, FarEnd, Relationship, Snapshot, placeholder};
 pub use parse::{Malformed, Parsed, Parser, RECORD_BYTES_MAX};
-pub use project::project;
+pub use project::{contested, project};
 pub use record::{CLOCK_AHEAD_MAX_MS, Ignored};
 pub use register::{Register, Setting, Unknown};
 pub use resource::ResourceId;

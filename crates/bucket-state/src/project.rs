@@ -157,6 +157,12 @@ pub fn project(id: &ResourceId, state: &BucketState) -> Snapshot {
     Snapshot { resource: id.clone(), entities, relationships: parts.relationships, provenance }
 }
 
+/// The facets of an existing bucket whose last write CloudTrail's times leave open, sorted.
+#[must_use]
+pub fn contested(id: &ResourceId, state: &BucketState) -> Vec<&'static str> {
+    Bucket::existing(id, state).map_or_else(Vec::new, |bucket| bucket.contested())
+}
+
 /// A snapshot in the making.
 pub(crate) struct Parts {
     /// The bucket.

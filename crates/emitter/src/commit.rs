@@ -1,0 +1,166 @@
+//! The forward half of the protocol: save, then checkpoint.
+//!
+//! Each step consumes the one before it. A checkpoint can only be had from a [`Saved`], and that only from a
+//! [`Sealed`] all of whose resources are stored.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bucket_state::{Delta, ResourceId, contested, project};
+
+use crate::row::{PendingMark, Row, SinkName};
+use crate::store::{Save, SaveOutcome, StateStore, StoreError};
+use crate::window::Sealed;
+
+/// Rows loaded and written together.
+const BATCH: usize = 500;
+const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
+const BACK_OFF_MAX: Duration = Duration::from_secs(10);
+
+/// A window every resource of which is stored.
+#[derive(Debug)]
+pub struct Saved<C> {
+    cut: C,
+    /// What the saves came to.
+    pub report: SaveReport,
+}
+
+/// What became of a window's resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SaveReport {
+    /// Rows written and marked for every sink.
+    pub saved: u64,
+    /// Rows written without marks: every sink shows this already.
+    pub deduplicated: u64,
+    /// Merges that changed nothing, and wrote nothing.
+    pub unchanged: u64,
+    /// Writes that found the row moved, and were tried again.
+    pub conflicts: u64,
+    /// Facets that became contested.
+    pub contested: u64,
+    /// Arrival times (milliseconds since 1970) of the oldest event of each stored resource.
+    pub arrived_ms: Vec<i64>,
+}
+
+/// What to do about one resource.
+enum Decision {
+    Unchanged,
+    Write(Save),
+}
+
+impl<C> Sealed<C> {
+    /// Merges each delta into its row, and writes what changed on the condition that the row has not moved. The
+    /// store is asked until it answers; dropping the future gives up, and the cut is then not checkpointed.
+    ///
+    /// # Errors
+    /// What waiting cannot mend: a row of a newer build, or a damaged one.
+    pub async fn save(self, store: &dyn StateStore, clock: fn() -> i64) -> Result<Saved<C>, StoreError> {
+        let mut report = SaveReport::default();
+        let mut left = self.deltas;
+        let mut failures = 0_u32;
+        while !left.is_empty() {
+            let batch = left.split_off(left.len().saturating_sub(BATCH));
+            match save_batch(&batch, store, clock, &mut report).await {
+                Ok(conflicting) => {
+                    failures = 0;
+                    left.extend(batch.into_iter().zip(conflicting).filter(|(_, again)| *again).map(|(delta, _)| delta));
+                }
+                Err(error) if error.is_transient() => {
+                    left.extend(batch);
+                    let wait = back_off(failures);
+                    tracing::warn!(%error, wait_ms = wait.as_millis(), "states could not be saved; trying again");
+                    failures += 1;
+                    tokio::time::sleep(wait).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Saved { cut: self.cut, report })
+    }
+}
+
+impl<C> Saved<C> {
+    /// Hands the cut to whoever keeps checkpoints.
+    ///
+    /// # Errors
+    /// The keeper's own: a later cut covers this one.
+    pub async fn checkpoint<F, E>(self, keep: impl FnOnce(C) -> F) -> Result<SaveReport, E>
+    where
+        F: Future<Output = Result<(), E>>,
+    {
+        keep(self.cut).await.map(|()| self.report)
+    }
+}
+
+/// Tells for each delta whether its row had moved.
+async fn save_batch(
+    batch: &[(ResourceId, Delta)],
+    store: &dyn StateStore,
+    clock: fn() -> i64,
+    report: &mut SaveReport,
+) -> Result<Vec<bool>, StoreError> {
+    let ids: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
+    let sinks = store.sinks().await?;
+    let rows = store.load(&ids).await?;
+    let mut again = vec![false; batch.len()];
+    let (mut places, mut saves) = (Vec::new(), Vec::new());
+    for (place, ((id, delta), row)) in batch.iter().zip(rows).enumerate() {
+        match decide(id, delta, row, &sinks, clock(), report) {
+            Decision::Unchanged => {
+                report.unchanged += 1;
+                report.arrived_ms.push(delta.arrived_ms);
+            }
+            Decision::Write(save) => {
+                places.push(place);
+                saves.push(save);
+            }
+        }
+    }
+    let marked: Vec<bool> = saves.iter().map(|save| save.mark.is_some()).collect();
+    let outcomes = if saves.is_empty() { Vec::new() } else { store.save(saves).await? };
+    for ((place, marked), outcome) in places.into_iter().zip(marked).zip(outcomes) {
+        match outcome {
+            SaveOutcome::Saved(_) => {
+                *(if marked { &mut report.saved } else { &mut report.deduplicated }) += 1;
+                report.arrived_ms.push(batch[place].1.arrived_ms);
+            }
+            SaveOutcome::Conflict => {
+                report.conflicts += 1;
+                again[place] = true;
+            }
+        }
+    }
+    Ok(again)
+}
+
+/// Merges a delta into a row, and judges whether the outbox must hear of it.
+fn decide(
+    id: &ResourceId,
+    delta: &Delta,
+    row: Option<Row>,
+    sinks: &[SinkName],
+    now_ms: i64,
+    report: &mut SaveReport,
+) -> Decision {
+    let mark = PendingMark { since_ms: now_ms, arrived_ms: delta.arrived_ms, happened_ms: delta.happened_ms };
+    let Some(mut row) = row else {
+        let state = delta.state.clone();
+        report.contested += contested(id, &state).len() as u64;
+        return Decision::Write(Save { resource: id.clone(), based_on: 0, state, mark: Some(mark) });
+    };
+    let before = contested(id, &row.state);
+    if !row.state.merge(delta.state.clone()) {
+        return Decision::Unchanged;
+    }
+    let after = contested(id, &row.state);
+    report.contested += after.iter().filter(|facet| !before.contains(facet)).count() as u64;
+    let shown = row.shown_everywhere(&project(id, &row.state).digest(), sinks);
+    let mark = (!shown).then_some(mark);
+    Decision::Write(Save { resource: id.clone(), based_on: row.version, state: row.state, mark })
+}
+
+/// Full jitter: anything up to a bound that doubles with each failure in a row.
+pub(crate) fn back_off(failures: u32) -> Duration {
+    let bound = BACK_OFF_FIRST.saturating_mul(1 << failures.min(16)).min(BACK_OFF_MAX);
+    bound.mul_f64(fastrand::f64())
+}

@@ -1,0 +1,31 @@
+//! From sealed windows to graphs: save, outbox, project, replace.
+//!
+//! ```text
+//! Window ─seal─▶ Sealed ─save─▶ Saved ─checkpoint─▶ (the source)        commit.rs
+//!                                 │ rows marked pending
+//!                                 ▼
+//!                 Pending ─emit─▶ Acknowledged ─clear─▶ (the store)     outbox.rs
+//! ```
+//!
+//! The stored row is the one truth and `pending` is durable: whoever finds a pending row emits it, so no crash
+//! loses an emission. Nothing here knows where events come from.
+
+mod commit;
+mod outbox;
+mod row;
+mod sink;
+mod sqlite;
+mod sqlite_graph;
+mod sqlite_store;
+mod store;
+mod window;
+
+pub use commit::{SaveReport, Saved};
+pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
+pub use row::{Generation, Mark, PendingMark, Row, SinkName, Version};
+pub use sink::{GraphSink, SinkError, Verdict};
+pub use sqlite::SqliteFile;
+pub use sqlite_graph::{BucketView, SqliteGraph};
+pub use sqlite_store::SqliteStore;
+pub use store::{Backlog, PendingQuery, Save, SaveOutcome, Settlement, StateStore, StoreError, Settling};
+pub use window::{Limits, Sealed, Window};

@@ -1,0 +1,255 @@
+//! The backward half of the protocol: emit what is pending, then clear exactly that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bucket_state::{Digest, ResourceId, Snapshot, project};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::back_off;
+use crate::row::{PendingMark, SinkName, Version};
+use crate::sink::{GraphSink, SinkError, Verdict};
+use crate::store::{PendingQuery, Settlement, Settling, StateStore, StoreError};
+
+/// How an outbox works.
+#[derive(Clone, Debug)]
+pub struct OutboxSettings {
+    /// The worker that marks the rows.
+    pub worker: String,
+    /// Rows of other workers are taken over when they have waited this long: their worker may be dead.
+    pub adopt_after: Duration,
+    /// Snapshots emitted together.
+    pub batch: usize,
+}
+
+/// Rows read for one sink, as they are now: the first step.
+pub(crate) struct Pending<'a> {
+    sink: &'a dyn GraphSink,
+    store: &'a dyn StateStore,
+    rows: Vec<(PendingMark, Digest)>,
+    snapshots: Vec<(Version, Snapshot)>,
+}
+
+/// Rows on which the sink has spoken: the last step but one.
+pub(crate) struct Acknowledged<'a> {
+    sink: &'a dyn GraphSink,
+    store: &'a dyn StateStore,
+    settled: Vec<Settled>,
+}
+
+/// What became of one pending row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The row.
+    pub resource: ResourceId,
+    /// The version emitted.
+    pub version: Version,
+    /// The sink's word.
+    pub verdict: Verdict,
+    /// How old the news in it was.
+    pub mark: PendingMark,
+    digest: Digest,
+}
+
+/// What one round of an outbox came to.
+#[derive(Clone, Debug, Default)]
+pub struct EmitReport {
+    /// Each row on which the sink has spoken.
+    pub settled: Vec<Settled>,
+    /// Marks that were cleared; fewer where a row has moved meanwhile, and is still pending.
+    pub cleared: usize,
+    /// How long the sink took.
+    pub took: Duration,
+}
+
+/// Why a round of an outbox failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The store did not answer, or cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sink took nothing.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl OutboxError {
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            Self::Sink(error) => matches!(error, SinkError::Down { .. }),
+        }
+    }
+}
+
+impl<'a> Pending<'a> {
+    /// Reads and projects those of `ids` that are still pending for `sink`.
+    async fn read(
+        store: &'a dyn StateStore,
+        sink: &'a dyn GraphSink,
+        ids: &[ResourceId],
+    ) -> Result<Self, StoreError> {
+        let (mut rows, mut snapshots) = (Vec::new(), Vec::new());
+        for (id, row) in ids.iter().zip(store.load(ids).await?) {
+            let Some(row) = row else { continue };
+            let Some(mark) = row.marks.get(sink.name()).and_then(|mark| mark.pending) else { continue };
+            let snapshot = project(id, &row.state);
+            rows.push((mark, snapshot.digest()));
+            snapshots.push((row.version, snapshot));
+        }
+        Ok(Self { sink, store, rows, snapshots })
+    }
+
+    /// Replaces each row's part of the graph. A pending row is always emitted, even where the sink is thought to
+    /// show it already: an older emission may still be under way.
+    async fn emit(self) -> Result<Acknowledged<'a>, OutboxError> {
+        let Self { sink, store, rows, snapshots } = self;
+        let verdicts = sink.replace(store.generation(), &snapshots).await?;
+        debug_assert_eq!(verdicts.len(), snapshots.len(), "a verdict for each snapshot");
+        let settled = snapshots.into_iter().zip(rows).zip(verdicts);
+        let settled = settled.map(|(((version, snapshot), (mark, digest)), verdict)| Settled {
+            resource: snapshot.resource,
+            version,
+            verdict,
+            mark,
+            digest,
+        });
+        Ok(Acknowledged { sink, store, settled: settled.collect() })
+    }
+}
+
+impl Acknowledged<'_> {
+    /// Clears each mark on the version that was emitted; a row that has moved stays pending.
+    async fn clear(self) -> Result<(Vec<Settled>, usize), OutboxError> {
+        self.refuse_to_be_outrun().await?;
+        let settlement = |settled: &Settled| Settlement {
+            resource: settled.resource.clone(),
+            version: settled.version,
+            verdict: match &settled.verdict {
+                Verdict::Applied | Verdict::Unchanged => Settling::Acknowledged(settled.digest),
+                Verdict::Newer(_) => Settling::Superseded,
+                Verdict::Rejected(_) => Settling::Rejected,
+            },
+        };
+        let settlements = self.settled.iter().map(settlement).collect();
+        let cleared = self.store.settle(self.sink.name(), settlements).await?;
+        Ok((self.settled, cleared))
+    }
+
+    /// A graph that shows a version above the stored one was fed by a store of which this is an old copy.
+    async fn refuse_to_be_outrun(&self) -> Result<(), OutboxError> {
+        let newer: Vec<(&ResourceId, Version)> = self.settled.iter().filter_map(|settled| match settled.verdict {
+            Verdict::Newer(version) => Some((&settled.resource, version)),
+            _ => None,
+        }).collect();
+        if newer.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ResourceId> = newer.iter().map(|(id, _)| (*id).clone()).collect();
+        for ((id, shown), row) in newer.into_iter().zip(self.store.load(&ids).await?) {
+            let stored = row.map_or(0, |row| row.version);
+            if shown > stored {
+                return Err(OutboxError::Sink(SinkError::Ahead {
+                    sink: self.sink.name().clone(),
+                    resource: id.to_string(),
+                    shown: format!("version {shown}"),
+                    stored: format!("version {stored}"),
+                }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One sink's share of the store's pending rows.
+pub struct Outbox {
+    store: Arc<dyn StateStore>,
+    sink: Arc<dyn GraphSink>,
+    settings: OutboxSettings,
+}
+
+impl Outbox {
+    /// The outbox of `sink`.
+    #[must_use]
+    pub fn new(store: Arc<dyn StateStore>, sink: Arc<dyn GraphSink>, settings: OutboxSettings) -> Self {
+        Self { store, sink, settings }
+    }
+
+    /// The sink's name.
+    #[must_use]
+    pub fn sink(&self) -> &SinkName {
+        self.sink.name()
+    }
+
+    /// Emits one batch of what is pending, the longest waiting first; nothing where nothing is.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; whatever was not cleared is still pending.
+    pub async fn round(&self, now_ms: i64) -> Result<Option<EmitReport>, OutboxError> {
+        let adopt_after = i64::try_from(self.settings.adopt_after.as_millis()).unwrap_or(i64::MAX);
+        let ids = self
+            .store
+            .pending(&PendingQuery {
+                sink: self.sink.name().clone(),
+                worker: self.settings.worker.clone(),
+                others_before_ms: now_ms.saturating_sub(adopt_after),
+                limit: self.settings.batch,
+            })
+            .await?;
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let begun = std::time::Instant::now();
+        let acknowledged = Pending::read(self.store.as_ref(), self.sink.as_ref(), &ids).await?.emit().await?;
+        let took = begun.elapsed();
+        let (settled, cleared) = acknowledged.clear().await?;
+        Ok(Some(EmitReport { settled, cleared, took }))
+    }
+
+    /// Works until `stop`, when rounds are asked for by `wake` and from time to time by itself, so that rows of
+    /// dead workers are found. Calls `tell` after each round.
+    ///
+    /// # Errors
+    /// What waiting cannot mend: the sink is ahead of the store, or a row cannot be read.
+    pub async fn run(
+        &self,
+        wake: &Notify,
+        stop: &CancellationToken,
+        clock: fn() -> i64,
+        tell: impl Fn(Result<&EmitReport, &OutboxError>),
+    ) -> Result<(), OutboxError> {
+        let mut failures = 0_u32;
+        while !stop.is_cancelled() {
+            let rest = match self.round(clock()).await {
+                Ok(Some(report)) => {
+                    failures = 0;
+                    tell(Ok(&report));
+                    Duration::ZERO
+                }
+                Ok(None) => {
+                    failures = 0;
+                    self.settings.adopt_after.mul_f64(0.5 + fastrand::f64() / 2.0)
+                }
+                Err(error) if error.is_transient() => {
+                    tell(Err(&error));
+                    failures += 1;
+                    back_off(failures)
+                }
+                Err(error) => {
+                    tell(Err(&error));
+                    return Err(error);
+                }
+            };
+            // After a failure only time helps; new rows would not.
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                () = wake.notified(), if failures == 0 && !rest.is_zero() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        Ok(())
+    }
+}

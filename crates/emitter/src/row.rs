@@ -1,0 +1,82 @@
+//! What is stored of one resource.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bucket_state::{BucketState, Digest};
+
+/// Grows by one with every write of a row; 0 is a row that does not exist.
+pub type Version = u64;
+
+/// When the state store was made, in milliseconds since 1970: versions of different stores cannot be compared.
+pub type Generation = i64;
+
+/// The name under which a sink's progress is kept: its URL, without credentials.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SinkName(Arc<str>);
+
+impl SinkName {
+    /// The name as stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for SinkName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for SinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A resource's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// At least 1.
+    pub version: Version,
+    /// Everything that was saved, merged.
+    pub state: BucketState,
+    /// Progress by sink; a sink without a mark has acknowledged nothing.
+    pub marks: BTreeMap<SinkName, Mark>,
+}
+
+/// One sink's progress with one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Set until exactly the current version is acknowledged.
+    pub pending: Option<PendingMark>,
+    /// The digest of the snapshot that the sink last acknowledged.
+    pub digest: Option<Digest>,
+    /// The version that the sink refused for good.
+    pub rejected: Option<Version>,
+}
+
+/// Since when a row waits for a sink, and how old the news in it is. In milliseconds since 1970; a row that is
+/// saved again while it waits keeps the oldest of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingMark {
+    /// When the row was first marked.
+    pub since_ms: i64,
+    /// When the oldest event in it arrived.
+    pub arrived_ms: i64,
+    /// When the oldest event in it happened.
+    pub happened_ms: i64,
+}
+
+impl Row {
+    /// Whether a projection with this digest is what every one of `sinks` shows already, and none is waited for.
+    /// Only then may a save go without marks: a row that is pending may have emissions under way that would
+    /// stick if the one after them were left out.
+    #[must_use]
+    pub fn shown_everywhere(&self, digest: &Digest, sinks: &[SinkName]) -> bool {
+        self.marks.values().all(|mark| mark.pending.is_none())
+            && sinks.iter().all(|sink| self.marks.get(sink).is_some_and(|mark| mark.digest == Some(*digest)))
+    }
+}

@@ -1,0 +1,68 @@
+//! Where snapshots go.
+
+use async_trait::async_trait;
+use bucket_state::Snapshot;
+
+use crate::row::{Generation, SinkName, Version};
+
+/// A graph that shows what is stored.
+///
+/// A sink that can compare refuses, in the same transaction in which it would write, a snapshot older than
+/// the one it last took for that resource, even when that one deleted the resource.
+#[async_trait]
+pub trait GraphSink: Send + Sync {
+    /// The name under which progress is kept.
+    fn name(&self) -> &SinkName;
+
+    /// Replaces each snapshot's part of the graph: what it does not contain goes. The verdicts stand in the
+    /// order of `snapshots`.
+    async fn replace(
+        &self,
+        generation: Generation,
+        snapshots: &[(Version, Snapshot)],
+    ) -> Result<Vec<Verdict>, SinkError>;
+}
+
+/// What a sink did with one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stands in the graph.
+    Applied,
+    /// Exactly this stood in the graph already.
+    Unchanged,
+    /// The graph shows this newer version.
+    Newer(Version),
+    /// The sink will never take it, for this reason.
+    Rejected(String),
+}
+
+/// Why a sink took nothing of a batch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// It may take it later.
+    #[error("graph {sink}: {message}")]
+    Down {
+        /// Which.
+        sink: SinkName,
+        /// Why.
+        message: String,
+    },
+    /// It shows what a later state store, or a later version than any stored, told it: this store is an old
+    /// copy. Nothing is cleared, and a person must decide which of the two is right.
+    #[error(
+        "graph {sink} is ahead of the state store: for {resource} it shows {shown}, the store has {stored}. \
+         Was the state store restored from a backup, or is another one in use? Give this store a graph of its \
+         own, or empty the graph"
+    )]
+    Ahead {
+        /// Which.
+        sink: SinkName,
+        /// On what.
+        resource: String,
+        /// What it shows: generation and version.
+        shown: String,
+        /// What the store has.
+        stored: String,
+    },
+}

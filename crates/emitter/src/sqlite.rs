@@ -1,0 +1,104 @@
+//! A SQLite file, shared by everything that this process keeps in it and by other processes.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// How long a writer waits for another process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One connection to one file. Clones share it, so that the state and the graph in one file take turns here
+/// instead of polling for the file's lock.
+#[derive(Clone, Debug)]
+pub struct SqliteFile {
+    path: Arc<Path>,
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl SqliteFile {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// One line that names the path and the mend.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let connection = Connection::open(path).map_err(|error| unusable(path, &error))?;
+        let prepare = || -> rusqlite::Result<()> {
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            // A cleared mark in one file must not outlive the snapshot in another: every commit is on disk.
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(())
+        };
+        prepare().map_err(|error| unusable(path, &error))?;
+        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Opens a file that must exist, to read it.
+    ///
+    /// # Errors
+    /// One line that names the path and the mend.
+    pub fn open_existing(path: &Path) -> Result<Self, String> {
+        if path.is_file() {
+            return Self::open(path);
+        }
+        Err(format!("{}: no such file; run `trailgraph demo` or `trailgraph run` first, or name another", path.display()))
+    }
+
+    /// The file's path.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.path.to_path_buf()
+    }
+
+    /// Makes `tables`, and holds the part of the file called `part` to `version` of its schema.
+    pub(crate) fn prepare(&self, part: &str, version: i64, tables: &str) -> Result<(), String> {
+        let mut connection = self.lock();
+        let stored = || -> rusqlite::Result<i64> {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            transaction.execute_batch(
+                "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)",
+            )?;
+            transaction.execute("INSERT OR IGNORE INTO schema_versions VALUES (?1, ?2)", (part, version))?;
+            let stored =
+                transaction.query_row("SELECT version FROM schema_versions WHERE part = ?1", [part], |row| row.get(0))?;
+            if stored <= version {
+                transaction.execute_batch(tables)?;
+                transaction.commit()?;
+            }
+            Ok(stored)
+        }()
+        .map_err(|error| unusable(&self.path, &error))?;
+        if stored > version {
+            let path = self.path.display();
+            return Err(format!("{path}: its {part} has schema {stored}, newer than this build's {version}: run the newer build"));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the connection, off the asynchronous threads.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let file = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&mut file.lock())).await;
+        let path = self.path.display();
+        match done {
+            Ok(result) => result.map_err(|error| format!("{path}: {error}")),
+            Err(error) => Err(format!("{path}: {error}")),
+        }
+    }
+
+    /// A panic while the lock was held left no transaction behind: each one rolls back as it unwinds.
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unusable(path: &Path, error: &rusqlite::Error) -> String {
+    let mend = "name a file in a folder that can be written, or a SQLite database";
+    format!("{}: {error}; {mend}", path.display())
+}

@@ -1,0 +1,286 @@
+//! The graph in a SQLite file: a sink, and what the `graph` commands read.
+//!
+//! Placeholders are not stored. An edge names its far end, and whatever entity stands there when the graph is
+//! read is shown, or a placeholder where there is none. So a removed entity that others point to becomes a
+//! placeholder, and a placeholder goes with its last edge, by construction.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bucket_state::{Digest, Entity, Snapshot, placeholder};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
+use serde_json::Value;
+
+use crate::row::{Generation, SinkName, Version};
+use crate::sink::{GraphSink, SinkError, Verdict};
+use crate::sqlite::SqliteFile;
+
+const SCHEMA_VERSION: i64 = 1;
+
+const TABLES: &str = "
+    -- What was last taken for each resource; outlives the resource, so that nothing older revives it.
+    CREATE TABLE IF NOT EXISTS heads (
+        resource   TEXT PRIMARY KEY,
+        generation INTEGER NOT NULL,
+        version    INTEGER NOT NULL,
+        digest     BLOB NOT NULL,
+        provenance TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS entities (key TEXT PRIMARY KEY, resource TEXT NOT NULL, properties TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS relationships (
+        key        TEXT PRIMARY KEY,
+        resource   TEXT NOT NULL,
+        far_key    TEXT,  -- the end that another resource may own
+        properties TEXT NOT NULL
+    );
+    CREATE INDEX IF NOT EXISTS entities_of ON entities (resource);
+    CREATE INDEX IF NOT EXISTS relationships_of ON relationships (resource);
+    CREATE INDEX IF NOT EXISTS relationships_to ON relationships (far_key);
+";
+
+/// A graph in a file.
+#[derive(Clone, Debug)]
+pub struct SqliteGraph {
+    file: SqliteFile,
+    name: SinkName,
+}
+
+/// One bucket as `graph show` tells of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BucketView {
+    /// The bucket.
+    pub entity: Value,
+    /// What it owns besides: its policy.
+    pub others: Vec<Value>,
+    /// Edges that it owns.
+    pub relationships: Vec<Value>,
+    /// Per facet, where its value comes from.
+    pub provenance: Value,
+}
+
+impl SqliteGraph {
+    /// The graph in `file`, made if it is not there.
+    ///
+    /// # Errors
+    /// One line that names the path and the mend.
+    pub fn open(file: SqliteFile, name: SinkName) -> Result<Self, String> {
+        file.prepare("graph", SCHEMA_VERSION, TABLES)?;
+        Ok(Self { file, name })
+    }
+
+    /// Every entity, placeholders included, and every relationship, each sorted by key: nothing in it depends
+    /// on the order or the grouping of events.
+    ///
+    /// # Errors
+    /// One line that names the path.
+    pub async fn export(&self) -> Result<(Vec<Value>, Vec<Value>), String> {
+        let (entities, relationships, far_keys) = self
+            .file
+            .with(|connection| {
+                let transaction = connection.transaction()?;
+                let json = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, parsed(row.get_ref(1)?.as_str()?)));
+                let mut query = transaction.prepare("SELECT key, properties FROM entities")?;
+                let entities = query.query_map([], json)?.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
+                let mut query = transaction.prepare("SELECT key, properties FROM relationships")?;
+                let relationships = query.query_map([], json)?.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
+                let mut query =
+                    transaction.prepare("SELECT DISTINCT far_key FROM relationships WHERE far_key IS NOT NULL")?;
+                let far_keys = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+                Ok((entities, relationships, far_keys))
+            })
+            .await?;
+        let mut all = entities;
+        for key in far_keys {
+            all.entry(key).or_insert_with_key(|key| Value::Object(placeholder(key).0));
+        }
+        Ok((all.into_values().collect(), relationships.into_values().collect()))
+    }
+
+    /// A bucket by its name or ARN; nothing where the graph shows none.
+    ///
+    /// # Errors
+    /// One line that names the path.
+    pub async fn bucket(&self, name: &str) -> Result<Option<BucketView>, String> {
+        let wanted = if name.starts_with("arn:") {
+            vec![name.to_owned()]
+        } else {
+            ["aws", "aws-cn", "aws-us-gov"].iter().map(|partition| format!("arn:{partition}:s3:::{name}")).collect()
+        };
+        self.file
+            .with(move |connection| {
+                let transaction = connection.transaction()?;
+                for resource in wanted {
+                    if let Some(view) = view(&transaction, &resource)? {
+                        return Ok(Some(view));
+                    }
+                }
+                Ok(None)
+            })
+            .await
+    }
+
+    /// How many entities and relationships are stored (placeholders are not), and how many of them are buckets.
+    ///
+    /// # Errors
+    /// One line that names the path.
+    pub async fn counts(&self) -> Result<(u64, u64, u64), String> {
+        self.file
+            .with(|connection| {
+                connection.query_row(
+                    "SELECT (SELECT count(*) FROM entities), (SELECT count(*) FROM relationships),
+                            (SELECT count(*) FROM entities WHERE key = resource)",
+                    [],
+                    |row| {
+                        let count = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
+                        Ok((count(0)?, count(1)?, count(2)?))
+                    },
+                )
+            })
+            .await
+    }
+
+    /// Whether the graph has never taken a snapshot.
+    ///
+    /// # Errors
+    /// One line that names the path.
+    pub async fn is_empty(&self) -> Result<bool, String> {
+        self.file
+            .with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM heads)", [], |row| row.get(0)))
+            .await
+    }
+}
+
+#[async_trait]
+impl GraphSink for SqliteGraph {
+    fn name(&self) -> &SinkName {
+        &self.name
+    }
+
+    async fn replace(
+        &self,
+        generation: Generation,
+        snapshots: &[(Version, Snapshot)],
+    ) -> Result<Vec<Verdict>, SinkError> {
+        let prepared: Vec<Prepared> = snapshots.iter().map(|(version, snapshot)| Prepared::new(*version, snapshot)).collect();
+        let done = self
+            .file
+            .with(move |connection| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let mut verdicts = Vec::with_capacity(prepared.len());
+                for snapshot in &prepared {
+                    match snapshot.replace(&transaction, generation)? {
+                        Ok(verdict) => verdicts.push(verdict),
+                        Err(newer) => return Ok(Err((snapshot.resource.clone(), newer))),
+                    }
+                }
+                transaction.commit()?;
+                Ok(Ok(verdicts))
+            })
+            .await;
+        match done {
+            Ok(Ok(verdicts)) => Ok(verdicts),
+            Ok(Err((resource, newer))) => Err(SinkError::Ahead {
+                sink: self.name.clone(),
+                resource,
+                shown: format!("generation {newer}"),
+                stored: format!("generation {generation}"),
+            }),
+            Err(message) => Err(SinkError::Down { sink: self.name.clone(), message }),
+        }
+    }
+}
+
+/// A snapshot as text, made before the file is locked.
+struct Prepared {
+    resource: String,
+    version: Version,
+    digest: Digest,
+    provenance: String,
+    entities: Vec<(String, String)>,
+    relationships: Vec<(String, Option<String>, String)>,
+}
+
+impl Prepared {
+    fn new(version: Version, snapshot: &Snapshot) -> Self {
+        let entity = |entity: &Entity| (entity.key().to_owned(), text(&entity.0));
+        let relationships = snapshot.relationships.iter();
+        Self {
+            resource: snapshot.resource.as_str().to_owned(),
+            version,
+            digest: snapshot.digest(),
+            provenance: snapshot.provenance.to_string(),
+            entities: snapshot.entities.iter().map(entity).collect(),
+            relationships: relationships
+                .map(|edge| (edge.key().to_owned(), edge.far_key().map(str::to_owned), text(&edge.properties)))
+                .collect(),
+        }
+    }
+
+    /// Compares and writes in one transaction. The inner error is the newer generation that the graph shows.
+    fn replace(
+        &self,
+        transaction: &Transaction<'_>,
+        generation: Generation,
+    ) -> rusqlite::Result<Result<Verdict, Generation>> {
+        let mut query = transaction.prepare_cached("SELECT generation, version, digest FROM heads WHERE resource = ?1")?;
+        let head = query.query_row([&self.resource], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)));
+        let head: Option<(Generation, i64, Digest)> = head.optional()?;
+        let mut unchanged = false;
+        if let Some((head_generation, head_version, digest)) = head {
+            if head_generation > generation {
+                return Ok(Err(head_generation));
+            }
+            let head_version = head_version.cast_unsigned();
+            if head_generation == generation && head_version > self.version {
+                return Ok(Ok(Verdict::Newer(head_version)));
+            }
+            unchanged = digest == self.digest;
+        }
+        let mut upsert = transaction.prepare_cached("INSERT OR REPLACE INTO heads VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        upsert.execute((&self.resource, generation, self.version.cast_signed(), self.digest, &self.provenance))?;
+        if unchanged {
+            return Ok(Ok(Verdict::Unchanged));
+        }
+        self.write(transaction)?;
+        Ok(Ok(Verdict::Applied))
+    }
+
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        transaction.prepare_cached("DELETE FROM entities WHERE resource = ?1")?.execute([&self.resource])?;
+        transaction.prepare_cached("DELETE FROM relationships WHERE resource = ?1")?.execute([&self.resource])?;
+        let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO entities VALUES (?1, ?2, ?3)")?;
+        for (key, properties) in &self.entities {
+            insert.execute((key, &self.resource, properties))?;
+        }
+        let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO relationships VALUES (?1, ?2, ?3, ?4)")?;
+        for (key, far_key, properties) in &self.relationships {
+            insert.execute((key, &self.resource, far_key, properties))?;
+        }
+        Ok(())
+    }
+}
+
+fn view(transaction: &Transaction<'_>, resource: &str) -> rusqlite::Result<Option<BucketView>> {
+    let texts = |sql: &str| -> rusqlite::Result<Vec<Value>> {
+        let mut query = transaction.prepare_cached(sql)?;
+        query.query_map([resource], |row| Ok(parsed(row.get_ref(0)?.as_str()?)))?.collect()
+    };
+    let Some(entity) = texts("SELECT properties FROM entities WHERE key = ?1 AND resource = ?1")?.pop() else {
+        return Ok(None);
+    };
+    Ok(Some(BucketView {
+        entity,
+        others: texts("SELECT properties FROM entities WHERE resource = ?1 AND key <> ?1 ORDER BY key")?,
+        relationships: texts("SELECT properties FROM relationships WHERE resource = ?1 ORDER BY key")?,
+        provenance: texts("SELECT provenance FROM heads WHERE resource = ?1")?.pop().unwrap_or_default(),
+    }))
+}
+
+fn text(properties: &serde_json::Map<String, Value>) -> String {
+    serde_json::to_string(properties).expect("a JSON object with string keys")
+}
+
+/// What this build or an earlier one wrote is JSON; anything else is shown as it stands.
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}

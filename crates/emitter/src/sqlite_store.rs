@@ -1,0 +1,270 @@
+//! The state store in a SQLite file.
+
+use async_trait::async_trait;
+use bucket_state::{BucketState, DecodeError, Digest, ResourceId};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+use crate::row::{Generation, Mark, PendingMark, Row, SinkName, Version};
+use crate::sqlite::SqliteFile;
+use crate::store::{Backlog, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError};
+
+const SCHEMA_VERSION: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS store (generation INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS sinks (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS states (
+        resource TEXT PRIMARY KEY,
+        version  INTEGER NOT NULL,
+        state    BLOB NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS marks (
+        sink     TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        since    INTEGER,  -- pending since; null: not pending
+        arrived  INTEGER,
+        happened INTEGER,
+        worker   TEXT,     -- who marked it last
+        digest   BLOB,
+        rejected INTEGER,
+        PRIMARY KEY (sink, resource)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS pending_marks ON marks (sink, since) WHERE since IS NOT NULL;
+";
+
+const MARK: &str = "
+    INSERT INTO marks (sink, resource, since, arrived, happened, worker)
+    SELECT name, ?1, ?2, ?3, ?4, ?5 FROM sinks WHERE true
+    ON CONFLICT (sink, resource) DO UPDATE SET
+        arrived  = CASE WHEN since IS NULL THEN excluded.arrived  ELSE min(arrived, excluded.arrived) END,
+        happened = CASE WHEN since IS NULL THEN excluded.happened ELSE min(happened, excluded.happened) END,
+        since    = min(coalesce(since, excluded.since), excluded.since),
+        worker   = excluded.worker";
+
+/// The embedded [`StateStore`]: needs nothing installed, serves several processes of one machine.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    file: SqliteFile,
+    generation: Generation,
+    worker: String,
+}
+
+impl SqliteStore {
+    /// The store in `file`, made at `now_ms` if it is not there, for the worker of this name.
+    ///
+    /// # Errors
+    /// One line that names the path and the mend.
+    pub fn open(file: SqliteFile, worker: &str, now_ms: i64) -> Result<Self, String> {
+        file.prepare("state", SCHEMA_VERSION, TABLES)?;
+        let generation = || -> rusqlite::Result<Generation> {
+            let connection = file.lock();
+            connection
+                .execute("INSERT INTO store SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM store)", [now_ms])?;
+            connection.query_row("SELECT generation FROM store", [], |row| row.get(0))
+        }()
+        .map_err(|error| format!("{}: {error}", file.path().display()))?;
+        Ok(Self { file, generation, worker: worker.to_owned() })
+    }
+
+    /// Whether no row is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM states)", [], |row| row.get(0))).await
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = || format!("sqlite:{}", self.file.path().display());
+        self.file.with(work).await.map_err(|message| StoreError::Unavailable { store: store(), message })
+    }
+}
+
+#[async_trait]
+impl StateStore for SqliteStore {
+    fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkName>, StoreError> {
+        self.with(|connection| {
+            let mut query = connection.prepare_cached("SELECT name FROM sinks ORDER BY name")?;
+            query.query_map([], |row| Ok(SinkName::from(row.get_ref(0)?.as_str()?)))?.collect()
+        })
+        .await
+    }
+
+    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError> {
+        let (sinks, worker) = (sinks.to_vec(), self.worker.clone());
+        self.with(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for sink in sinks {
+                if transaction.execute("INSERT OR IGNORE INTO sinks VALUES (?1)", [sink.as_str()])? == 1 {
+                    mark_every_row(&transaction, &sink, now_ms, &worker)?;
+                }
+            }
+            transaction.commit()
+        })
+        .await
+    }
+
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError> {
+        let wanted = resources.to_vec();
+        let found = self
+            .with(move |connection| {
+                // One read transaction: state and marks of a row are of one moment.
+                let transaction = connection.transaction()?;
+                wanted.iter().map(|resource| load_row(&transaction, resource)).collect::<rusqlite::Result<Vec<_>>>()
+            })
+            .await?;
+        found.into_iter().zip(resources).map(|(row, resource)| row.map(|row| row.decode(resource)).transpose()).collect()
+    }
+
+    async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
+        let worker = self.worker.clone();
+        self.with(move |connection| {
+            let encoded: Vec<_> = saves.iter().map(|save| save.state.encode()).collect();
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcomes = saves.iter().zip(encoded).map(|(save, state)| write_row(&transaction, save, &state, &worker));
+            let outcomes = outcomes.collect::<rusqlite::Result<Vec<_>>>()?;
+            transaction.commit()?;
+            Ok(outcomes)
+        })
+        .await
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
+        let query = query.clone();
+        self.with(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT resource FROM marks WHERE sink = ?1 AND since IS NOT NULL AND (worker = ?2 OR since < ?3)
+                 ORDER BY since LIMIT ?4",
+            )?;
+            let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+            let rows = statement.query_map(
+                (query.sink.as_str(), &query.worker, query.others_before_ms, limit),
+                |row| Ok(ResourceId::from(row.get_ref(0)?.as_str()?)),
+            )?;
+            rows.collect()
+        })
+        .await
+    }
+
+    async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
+        let sink = sink.clone();
+        self.with(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut settled = 0;
+            for settlement in &settlements {
+                settled += settle_row(&transaction, &sink, settlement)?;
+            }
+            transaction.commit()?;
+            Ok(settled)
+        })
+        .await
+    }
+
+    async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
+        let sink = sink.clone();
+        self.with(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT count(*), min(since) FROM marks WHERE sink = ?1 AND since IS NOT NULL",
+            )?;
+            let (rows, oldest_ms) =
+                statement.query_row([sink.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+            let rejected: i64 = connection.query_row(
+                "SELECT count(*) FROM marks JOIN states USING (resource) WHERE sink = ?1 AND rejected = version",
+                [sink.as_str()],
+                |row| row.get(0),
+            )?;
+            Ok(Backlog { rows: rows.cast_unsigned(), oldest_ms, rejected: rejected.cast_unsigned() })
+        })
+        .await
+    }
+}
+
+/// A row as it lies in the file.
+struct Stored {
+    version: Version,
+    state: Vec<u8>,
+    marks: Vec<(SinkName, Mark)>,
+}
+
+impl Stored {
+    fn decode(self, resource: &ResourceId) -> Result<Row, StoreError> {
+        let state = BucketState::decode(&self.state).map_err(|error| match error {
+            DecodeError::Newer(_) => StoreError::Newer { what: format!("the stored state of {resource}") },
+            DecodeError::Damaged(message) => StoreError::Damaged { resource: resource.clone(), message },
+        })?;
+        Ok(Row { version: self.version, state, marks: self.marks.into_iter().collect() })
+    }
+}
+
+fn load_row(transaction: &Transaction<'_>, resource: &ResourceId) -> rusqlite::Result<Option<Stored>> {
+    let mut query = transaction.prepare_cached("SELECT version, state FROM states WHERE resource = ?1")?;
+    let found = query.query_row([resource.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+    let Some((version, state)) = found else { return Ok(None) };
+    let mut query = transaction.prepare_cached(
+        "SELECT name, since, arrived, happened, digest, rejected FROM sinks JOIN marks ON sink = name
+         WHERE resource = ?1",
+    )?;
+    let marks = query.query_map([resource.as_str()], |row| {
+        let pending = match row.get::<_, Option<i64>>(1)? {
+            Some(since_ms) => Some(PendingMark { since_ms, arrived_ms: row.get(2)?, happened_ms: row.get(3)? }),
+            None => None,
+        };
+        let digest = row.get::<_, Option<Digest>>(4)?;
+        let rejected = row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned);
+        Ok((SinkName::from(row.get_ref(0)?.as_str()?), Mark { pending, digest, rejected }))
+    })?;
+    let marks = marks.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Stored { version: version.cast_unsigned(), state, marks }))
+}
+
+fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &str) -> rusqlite::Result<SaveOutcome> {
+    let (resource, version) = (save.resource.as_str(), save.based_on + 1);
+    let written = if save.based_on == 0 {
+        let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO states VALUES (?1, ?2, ?3)")?;
+        insert.execute((resource, version.cast_signed(), state))?
+    } else {
+        let mut update =
+            transaction.prepare_cached("UPDATE states SET version = ?2, state = ?3 WHERE resource = ?1 AND version = ?4")?;
+        update.execute((resource, version.cast_signed(), state, save.based_on.cast_signed()))?
+    };
+    if written == 0 {
+        return Ok(SaveOutcome::Conflict);
+    }
+    if let Some(mark) = save.mark {
+        let mut statement = transaction.prepare_cached(MARK)?;
+        statement.execute((resource, mark.since_ms, mark.arrived_ms, mark.happened_ms, worker))?;
+    }
+    Ok(SaveOutcome::Saved(version))
+}
+
+fn mark_every_row(transaction: &Transaction<'_>, sink: &SinkName, now_ms: i64, worker: &str) -> rusqlite::Result<()> {
+    transaction.execute("UPDATE states SET version = version + 1", [])?;
+    transaction.execute(
+        "INSERT OR REPLACE INTO marks (sink, resource, since, arrived, happened, worker)
+         SELECT ?1, resource, ?2, ?2, ?2, ?3 FROM states",
+        (sink.as_str(), now_ms, worker),
+    )?;
+    Ok(())
+}
+
+fn settle_row(transaction: &Transaction<'_>, sink: &SinkName, settlement: &Settlement) -> rusqlite::Result<usize> {
+    let version = settlement.version.cast_signed();
+    let (digest, rejected) = match settlement.verdict {
+        Settling::Acknowledged(digest) => (Some(digest), None),
+        Settling::Superseded => (None, None),
+        Settling::Rejected => (None, Some(version)),
+    };
+    let mut update = transaction.prepare_cached(
+        "UPDATE marks SET since = NULL, arrived = NULL, happened = NULL, worker = NULL, digest = ?3, rejected = ?4
+         WHERE sink = ?1 AND resource = ?2 AND since IS NOT NULL
+           AND (SELECT version FROM states WHERE resource = ?2) = ?5",
+    )?;
+    update.execute((sink.as_str(), settlement.resource.as_str(), digest, rejected, version))
+}

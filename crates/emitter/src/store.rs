@@ -1,0 +1,141 @@
+//! Where states live.
+
+use async_trait::async_trait;
+use bucket_state::{BucketState, Digest, ResourceId};
+
+use crate::row::{Generation, PendingMark, Row, SinkName, Version};
+
+/// One conditional write.
+#[derive(Clone, Debug)]
+pub struct Save {
+    /// The row.
+    pub resource: ResourceId,
+    /// The version that was loaded; 0 if there was no row. The write fails if it has moved.
+    pub based_on: Version,
+    /// The new state.
+    pub state: BucketState,
+    /// Marks the row pending for every sink in the store's list; `None` leaves all marks as they are.
+    pub mark: Option<PendingMark>,
+}
+
+/// What became of one [`Save`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaveOutcome {
+    /// Written, as this version.
+    Saved(Version),
+    /// The row had moved: load and merge again.
+    Conflict,
+}
+
+/// Which pending rows to look for.
+#[derive(Clone, Debug)]
+pub struct PendingQuery {
+    /// Rows pending for this sink.
+    pub sink: SinkName,
+    /// Rows that this worker marked, whatever their age …
+    pub worker: String,
+    /// … and rows of any worker that have waited since before this time, in milliseconds since 1970.
+    pub others_before_ms: i64,
+    /// At most this many, the longest waiting first.
+    pub limit: usize,
+}
+
+/// The word of a sink on one version of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The row.
+    pub resource: ResourceId,
+    /// The version that was emitted; the settlement has no effect if the row has moved.
+    pub version: Version,
+    /// Acknowledged with this digest, or rejected for good.
+    pub verdict: Settling,
+}
+
+/// How a sink settled a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    /// It shows the snapshot with this digest.
+    Acknowledged(Digest),
+    /// It shows something newer: the mark is cleared, and nothing is known of the digest.
+    Superseded,
+    /// It will not take this version.
+    Rejected,
+}
+
+/// How much waits for a sink.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Rows pending.
+    pub rows: u64,
+    /// Since when the oldest waits, in milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+    /// Rows whose current version was rejected.
+    pub rejected: u64,
+}
+
+/// The rows, the marks on them and the list of sinks. All reads are consistent.
+#[async_trait]
+pub trait StateStore: Send + Sync {
+    /// When the store was made.
+    fn generation(&self) -> Generation;
+
+    /// The sinks for which a save marks its row.
+    async fn sinks(&self) -> Result<Vec<SinkName>, StoreError>;
+
+    /// Adds sinks to the list; for one that is new, every stored row is marked (a save: version + 1).
+    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError>;
+
+    /// The rows, in the order asked for.
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// Writes each row on its condition; the answers stand in the order of `saves`.
+    async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError>;
+
+    /// Rows pending for a sink.
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError>;
+
+    /// Clears marks, each on its version; tells how many were cleared.
+    async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError>;
+
+    /// What waits for a sink.
+    async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError>;
+}
+
+/// Why a store did not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It may answer later.
+    #[error("state store {store}: {message}")]
+    Unavailable {
+        /// Which.
+        store: String,
+        /// Why.
+        message: String,
+    },
+    /// A newer build wrote this: going on would overwrite what this build cannot read.
+    #[error("{what} was written by a newer trailgraph: run that version; nothing was overwritten")]
+    Newer {
+        /// The row or file.
+        what: String,
+    },
+    /// A row that cannot be read.
+    #[error("the stored state of {resource} is damaged ({message}): delete its row and replay the trail's files")]
+    Damaged {
+        /// The row.
+        resource: ResourceId,
+        /// How.
+        message: String,
+    },
+    /// The store cannot be used at all.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl StoreError {
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}

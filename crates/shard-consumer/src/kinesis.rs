@@ -1,0 +1,178 @@
+//! A Kinesis stream as a [`ShardSource`].
+
+mod client;
+mod coordinator;
+mod cursor;
+mod fault;
+mod lister;
+mod pace;
+mod plan;
+mod reader;
+mod stream;
+mod tenure;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::cut::Cut;
+use crate::leases::LeaseStore;
+use crate::record::{Position, ShardId};
+use crate::source::{Deliver, ShardSource, SourceError};
+use coordinator::Coordinator;
+use stream::Stream;
+use tenure::Tenure;
+
+pub use client::{kinesis_client, sdk_config};
+
+/// Where a stream without leases begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record that the stream holds.
+    TrimHorizon,
+    /// At the time of the first run. It is written into the leases, so a restart loses nothing.
+    Latest,
+    /// At the first record that arrived at or after this time, in milliseconds since 1970.
+    At(i64),
+}
+
+impl Start {
+    /// `since_ms` is the instant that "latest" was resolved to before, if any lease tells.
+    fn position(self, since_ms: Option<i64>) -> Position {
+        match self {
+            Self::TrimHorizon => Position::TrimHorizon,
+            Self::At(ms) => Position::AtTimestamp(ms),
+            Self::Latest => Position::AtTimestamp(since_ms.unwrap_or_else(now_ms)),
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// What a [`KinesisSource`] needs.
+pub struct KinesisParams {
+    /// Such as [`kinesis_client`] makes.
+    pub client: aws_sdk_kinesis::Client,
+    /// The stream's name or ARN.
+    pub stream: String,
+    /// The leases of this stream and application.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Unique among the workers that are alive.
+    pub worker_id: String,
+    /// Where to begin when there are no leases.
+    pub start: Start,
+    /// A lease that its owner did not renew for this long is taken. The same in all workers.
+    pub failover_after: Duration,
+}
+
+/// Reads every shard of a Kinesis stream whose lease it can take, by polling, parents before children.
+///
+/// Leases are renewed apart from reading and delivery: from the moment of taking, also after [`ShardSource::run`]
+/// has returned, until [`ShardSource::release`] or until the source is dropped. Call `release` after `run`.
+pub struct KinesisSource {
+    stream: Stream,
+    leases: Arc<dyn LeaseStore>,
+    worker_id: String,
+    start: Start,
+    failover_after: Duration,
+    tenures: Tenures,
+    alive: CancellationToken,
+    _end_tenures: DropGuard,
+}
+
+/// At most this many lease writes are under way at once.
+const WRITES_AT_ONCE: usize = 16;
+
+impl KinesisSource {
+    /// A source that has not read anything yet.
+    #[must_use]
+    pub fn new(params: KinesisParams) -> Self {
+        let KinesisParams { client, stream, leases, worker_id, start, failover_after } = params;
+        let alive = CancellationToken::new();
+        Self {
+            stream: Stream::new(client, stream),
+            leases,
+            worker_id,
+            start,
+            failover_after,
+            tenures: Tenures::default(),
+            _end_tenures: alive.clone().drop_guard(),
+            alive,
+        }
+    }
+}
+
+#[async_trait]
+impl ShardSource for KinesisSource {
+    async fn run(&self, deliver: Deliver, stop: CancellationToken) -> Result<(), SourceError> {
+        Coordinator::new(self, deliver, stop).run().await
+    }
+
+    async fn checkpoint(&self, cut: &Cut) -> Result<(), SourceError> {
+        let held = cut.iter().filter_map(|(shard, epoch, position)| {
+            let tenure = self.tenures.of(shard).filter(|tenure| tenure.epoch == epoch)?;
+            Some((tenure, position.clone()))
+        });
+        let held: Vec<_> = held.collect();
+        let writes = held.into_iter().map(async |(tenure, position)| {
+            if position == Position::ShardEnd && !tenure.is_finished() {
+                // The children may have no rows yet: past this checkpoint, nobody would look for them.
+                tracing::error!(shard = %tenure.shard, "the end of a shard was checkpointed before it was read");
+                return Ok(());
+            }
+            tenure.checkpoint(&position).await?;
+            if position == Position::ShardEnd && tenure.is_held() {
+                self.tenures.end(&tenure);
+            }
+            Ok(())
+        });
+        first_error(futures::stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).collect().await)
+    }
+
+    async fn release(&self) -> Result<(), SourceError> {
+        let writes = self.tenures.drain().into_iter().map(async |tenure| tenure.release().await);
+        first_error(futures::stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).collect().await)
+    }
+}
+
+fn first_error(results: Vec<Result<(), SourceError>>) -> Result<(), SourceError> {
+    results.into_iter().collect()
+}
+
+/// The latest tenure of each shard. Shared by the coordinator, which adds to them, and the callers that checkpoint.
+#[derive(Default)]
+struct Tenures(Mutex<HashMap<ShardId, Arc<Tenure>>>);
+
+impl Tenures {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ShardId, Arc<Tenure>>> {
+        // Each change is one call on the map, so a panic elsewhere leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, shard: &ShardId) -> Option<Arc<Tenure>> {
+        self.lock().get(shard).cloned()
+    }
+
+    fn begin(&self, tenure: &Arc<Tenure>) {
+        self.lock().insert(tenure.shard.clone(), Arc::clone(tenure));
+    }
+
+    fn end(&self, tenure: &Tenure) {
+        tenure.end();
+        let mut tenures = self.lock();
+        if tenures.get(&tenure.shard).is_some_and(|known| known.epoch == tenure.epoch) {
+            tenures.remove(&tenure.shard);
+        }
+    }
+
+    fn drain(&self) -> Vec<Arc<Tenure>> {
+        self.lock().drain().map(|(_, tenure)| tenure).collect()
+    }
+}

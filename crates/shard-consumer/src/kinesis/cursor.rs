@@ -1,0 +1,183 @@
+//! One shard, page by page, through throttles, outages and iterators that grow old.
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::fault::{Complaint, Fault};
+use super::pace::{Pace, back_off};
+use super::stream::{Answer, Shard, Stream};
+use crate::record::{Position, Record, ShardId};
+
+/// The place of a reader in its shard. `iterator`, where there is one, stands right after `position`.
+pub(super) struct Cursor {
+    stream: Stream,
+    shard: ShardId,
+    position: Position,
+    iterator: Option<String>,
+    pace: Pace,
+    failures: u32,
+    complaint: Complaint,
+}
+
+/// What comes next in a shard.
+pub(super) enum Page {
+    /// Records, perhaps none; `ended` holds the children if they were the last.
+    Records { records: Vec<Record>, behind_latest_ms: i64, ended: Option<Vec<Shard>> },
+    /// The service does not know this shard.
+    Gone,
+    /// The service does not know the position: reading goes on at the oldest record that it holds.
+    StartedOver,
+}
+
+impl Cursor {
+    pub(super) fn new(stream: Stream, shard: ShardId, position: Position) -> Self {
+        Self {
+            stream,
+            shard,
+            position,
+            iterator: None,
+            pace: Pace::default(),
+            failures: 0,
+            complaint: Complaint::default(),
+        }
+    }
+
+    /// The position after the last page.
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Waits for the next page as long as it takes.
+    pub(super) async fn next(&mut self) -> Page {
+        loop {
+            let (call, result) = match self.iterator.take() {
+                None => (Call::Iterator, self.fetch_iterator().await.map(|()| None)),
+                Some(iterator) => (Call::Records, self.fetch_records(iterator).await.map(Some)),
+            };
+            let fault = match result {
+                Ok(Some(page)) => return page,
+                Ok(None) => continue,
+                Err(fault) => fault,
+            };
+            self.failures = self.failures.saturating_add(1);
+            match recovery(call, &fault, &self.position, self.failures) {
+                Recovery::Gone => {
+                    // Whoever asks again at once would ask without end, should the shard be listed all the same.
+                    sleep(back_off(self.failures, fastrand::f64())).await;
+                    return Page::Gone;
+                }
+                Recovery::StartOver => {
+                    tracing::warn!(
+                        shard = %self.shard, position = ?self.position, %fault,
+                        "the stream no longer holds this position; reading goes on at the oldest record it holds"
+                    );
+                    self.position = Position::TrimHorizon;
+                    return Page::StartedOver;
+                }
+                Recovery::NewIterator => self.iterator = None,
+                Recovery::SameIterator => {}
+            }
+            if matches!(fault, Fault::Expired(_)) && self.failures == 1 {
+                continue;
+            }
+            if self.complaint.due() {
+                tracing::warn!(shard = %self.shard, failures = self.failures, %fault, "cannot read; trying again");
+            }
+            sleep(back_off(self.failures, fastrand::f64())).await;
+        }
+    }
+
+    async fn fetch_iterator(&mut self) -> Result<(), Fault> {
+        self.iterator = Some(self.stream.iterator(&self.shard, &self.position).await?);
+        Ok(())
+    }
+
+    /// Leaves the iterator in place when the call fails: whether it is still good is for the caller to say.
+    async fn fetch_records(&mut self, iterator: String) -> Result<Page, Fault> {
+        sleep_until(self.pace.next_call(Instant::now())).await;
+        self.pace.called(Instant::now());
+        let result = self.stream.records(&iterator).await;
+        if result.is_err() {
+            self.iterator = Some(iterator);
+        }
+        let Answer { records, behind_latest_ms, next, children } = result?;
+        self.failures = 0;
+        self.complaint.over();
+
+        let bytes = records.iter().map(|record| record.data.len()).sum();
+        self.pace.answered(Instant::now(), bytes, behind_latest_ms == 0, records.is_empty());
+        if let Some(last) = records.last() {
+            self.position = last.position();
+        }
+        self.iterator = next;
+        let ended = self.iterator.is_none().then_some(children);
+        Ok(Page::Records { records, behind_latest_ms, ended })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Iterator,
+    Records,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Recovery {
+    SameIterator,
+    NewIterator,
+    StartOver,
+    Gone,
+}
+
+/// Some servers answer a bad iterator with status 500: after this many failures in a row, it is not used again.
+const FAILURES_PER_ITERATOR: u32 = 3;
+
+fn recovery(call: Call, fault: &Fault, position: &Position, failures: u32) -> Recovery {
+    match (call, fault) {
+        (_, Fault::NotFound(_)) => Recovery::Gone,
+        // A refused time lies in the service's future: it will be accepted soon. Only a sequence number can be lost.
+        (Call::Iterator, Fault::Invalid(_)) if matches!(position, Position::After { .. }) => Recovery::StartOver,
+        (Call::Records, Fault::Expired(_) | Fault::Invalid(_)) => Recovery::NewIterator,
+        (Call::Records, _) if failures >= FAILURES_PER_ITERATOR => Recovery::NewIterator,
+        _ => Recovery::SameIterator,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after() -> Position {
+        Position::After { sequence: "5".into(), sub_sequence: 0 }
+    }
+
+    fn passing() -> Fault {
+        Fault::Passing("throttled".into())
+    }
+
+    #[test]
+    fn an_iterator_that_expired_or_is_garbage_is_replaced() {
+        for fault in [Fault::Expired(String::new()), Fault::Invalid(String::new())] {
+            assert_eq!(recovery(Call::Records, &fault, &after(), 1), Recovery::NewIterator);
+        }
+    }
+
+    #[test]
+    fn an_iterator_survives_a_throttle_but_not_failures_without_end() {
+        assert_eq!(recovery(Call::Records, &passing(), &after(), 1), Recovery::SameIterator);
+        assert_eq!(recovery(Call::Records, &passing(), &after(), 3), Recovery::NewIterator);
+    }
+
+    #[test]
+    fn a_sequence_number_that_is_gone_starts_over_but_a_time_in_the_future_is_waited_for() {
+        let invalid = Fault::Invalid(String::new());
+        assert_eq!(recovery(Call::Iterator, &invalid, &after(), 1), Recovery::StartOver);
+        assert_eq!(recovery(Call::Iterator, &invalid, &Position::AtTimestamp(9), 1), Recovery::SameIterator);
+    }
+
+    #[test]
+    fn a_shard_that_is_not_there_is_gone_whatever_was_asked() {
+        let gone = Fault::NotFound(String::new());
+        assert_eq!(recovery(Call::Iterator, &gone, &after(), 1), Recovery::Gone);
+        assert_eq!(recovery(Call::Records, &gone, &after(), 1), Recovery::Gone);
+    }
+}

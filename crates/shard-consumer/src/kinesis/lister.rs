@@ -1,0 +1,91 @@
+//! Listings of the stream: one that must succeed at the start, then one every half minute.
+
+use std::env;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::fault::{Complaint, Fault};
+use super::pace::back_off;
+use super::stream::{Shard, Stream};
+use crate::source::SourceError;
+
+/// What does not answer within this time at the start is taken for a wrong configuration.
+const START_WITHIN: Duration = Duration::from_secs(10);
+
+const EVERY: Duration = Duration::from_secs(30);
+const JITTER_SECONDS: f64 = 5.0;
+
+/// The first listing of a run.
+pub(super) async fn first_listing(stream: &Stream) -> Result<Vec<Shard>, SourceError> {
+    let mut last = Fault::Passing(format!("no answer within {} s", START_WITHIN.as_secs()));
+    let trying = async {
+        let mut failures = 0;
+        loop {
+            match stream.shards().await {
+                Ok(shards) => return Ok(shards),
+                Err(fault @ Fault::Passing(_)) => last = fault,
+                Err(fault) => return Err(fault),
+            }
+            failures += 1;
+            sleep(back_off(failures, fastrand::f64())).await;
+        }
+    };
+    let listed = timeout(START_WITHIN, trying).await.unwrap_or(Err(last));
+    listed.map_err(|fault| SourceError::Configuration(sentence(stream, &fault)))
+}
+
+fn sentence(stream: &Stream, fault: &Fault) -> String {
+    let endpoint = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| env::var(name).ok());
+    let region = stream.region();
+    let place = endpoint.map_or_else(|| format!("region {region}"), |url| format!("region {region} at {url}"));
+    let name = &stream.name;
+    match fault {
+        Fault::NotFound(_) => {
+            format!("no stream {name:?} in {place}: check the stream's name, the region and the account")
+        }
+        Fault::Denied(why) => {
+            format!("stream {name:?} in {place} may not be read: check the credentials and kinesis:ListShards ({why})")
+        }
+        Fault::Invalid(why) | Fault::Expired(why) => {
+            format!("stream {name:?} in {place} cannot be listed: check the stream's name or ARN ({why})")
+        }
+        Fault::Passing(why) => {
+            format!(
+                "stream {name:?} in {place} does not answer: check the network, the region and the endpoint ({why})"
+            )
+        }
+    }
+}
+
+/// Lists again and again: every half minute, and when asked. Ends when nobody listens any more.
+pub(super) async fn keep_listing(stream: Stream, mut asked: mpsc::Receiver<()>, listings: mpsc::Sender<Vec<Shard>>) {
+    let mut complaint = Complaint::default();
+    let mut failures = 0_u32;
+    loop {
+        let wait = match failures {
+            0 => EVERY + Duration::from_secs_f64(fastrand::f64() * JITTER_SECONDS),
+            _ => back_off(failures, fastrand::f64()).max(Duration::from_secs(1)),
+        };
+        tokio::select! {
+            () = sleep(wait) => {}
+            asked = asked.recv() => if asked.is_none() { return },
+        }
+        match stream.shards().await {
+            Ok(shards) => {
+                failures = 0;
+                complaint.over();
+                if listings.send(shards).await.is_err() {
+                    return;
+                }
+            }
+            Err(fault) => {
+                failures = failures.saturating_add(1);
+                if complaint.due() {
+                    tracing::warn!(stream = stream.name, %fault, "cannot list the shards; trying again");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Leases in a SQLite file, which other components may share with tables of their own.
+
+mod file;
+mod row;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::{Lease, LeaseStore, Written};
+use crate::record::{Position, ShardId};
+use crate::source::SourceError;
+
+/// Leases in a SQLite file. Several processes may use one file at once, also for different streams.
+#[derive(Clone)]
+pub struct SqliteLeases {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    app: String,
+    stream: String,
+    connection: Mutex<Connection>,
+}
+
+impl SqliteLeases {
+    /// Opens the file, and makes it and its tables where they are missing. The rows are those of `app` on `stream`,
+    /// which is a stream's name, or its ARN: that means the same rows.
+    ///
+    /// # Errors
+    /// [`SourceError::Configuration`] when the file cannot be written, is not a database, or was written by a newer
+    /// version.
+    pub async fn open(path: impl Into<PathBuf>, app: &str, stream: &str) -> Result<Self, SourceError> {
+        let path = path.into();
+        let app = app.to_owned();
+        let stream = stream.rsplit('/').next().unwrap_or(stream).to_owned();
+        blocking(move || {
+            let connection = Mutex::new(file::open(&path)?);
+            Ok(Self { shared: Arc::new(Shared { path, app, stream, connection }) })
+        })
+        .await
+    }
+
+    /// Runs `act` in a write transaction on a thread that may block.
+    async fn write<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        act: impl FnOnce(&Connection, &Shared) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let mut connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let run = || {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let done = act(&transaction, &shared)?;
+                transaction.commit()?;
+                Ok(done)
+            };
+            run().map_err(|error| shared.failed(what, error))
+        })
+        .await
+    }
+
+    /// Runs `act` on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        act: impl FnOnce(&Connection, &Shared) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            act(&connection, &shared).map_err(|error| shared.failed(what, error))
+        })
+        .await
+    }
+}
+
+impl Shared {
+    fn failed(&self, what: &str, error: rusqlite::Error) -> SourceError {
+        SourceError::Failed { what: format!("{what} in {}", self.path.display()), source: error.into() }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(done) => done,
+        Err(error) => Err(SourceError::Failed { what: "use the lease file".into(), source: error.into() }),
+    }
+}
+
+fn landed(rows: usize) -> Written {
+    if rows == 1 { Written::Landed } else { Written::Refused }
+}
+
+#[async_trait]
+impl LeaseStore for SqliteLeases {
+    async fn list(&self) -> Result<Vec<Lease>, SourceError> {
+        self.read("list leases", |sqlite, at| {
+            let mut select = sqlite.prepare_cached(&format!("{} ORDER BY shard", row::SELECT))?;
+            select.query_map(params![at.app, at.stream], row::lease)?.collect()
+        })
+        .await
+    }
+
+    async fn get(&self, shard: &ShardId) -> Result<Option<Lease>, SourceError> {
+        let shard = shard.clone();
+        self.read("read a lease", move |sqlite, at| {
+            let mut select = sqlite.prepare_cached(&format!("{} AND shard = ?3", row::SELECT))?;
+            select.query_map(params![at.app, at.stream, shard.as_str()], row::lease)?.next().transpose()
+        })
+        .await
+    }
+
+    async fn create(&self, lease: &Lease) -> Result<bool, SourceError> {
+        let lease = lease.clone();
+        self.write("create a lease", move |sqlite, at| {
+            let (checkpoint, sub_sequence) = row::words(&lease.checkpoint);
+            let (starting, ending) = lease.hash_keys.as_ref().map(|(s, e)| (s.as_str(), e.as_str())).unzip();
+            let mut insert = sqlite.prepare_cached(row::INSERT)?;
+            let rows = insert.execute(params![
+                at.app,
+                at.stream,
+                lease.shard.as_str(),
+                lease.owner,
+                lease.counter.cast_signed(),
+                checkpoint,
+                sub_sequence,
+                lease.start_timestamp_ms,
+                row::joined(&lease.parents),
+                row::joined(&lease.children),
+                starting,
+                ending,
+            ])?;
+            Ok(rows == 1)
+        })
+        .await
+    }
+
+    async fn take(&self, seen: &Lease, owner: &str) -> Result<Written, SourceError> {
+        let (shard, counter, owner) = (seen.shard.clone(), seen.counter.cast_signed(), owner.to_owned());
+        self.write("take a lease", move |sqlite, at| {
+            let mut update = sqlite.prepare_cached(row::TAKE)?;
+            update.execute(params![at.app, at.stream, shard.as_str(), counter, owner]).map(landed)
+        })
+        .await
+    }
+
+    async fn renew(&self, held: &Lease) -> Result<Written, SourceError> {
+        let (shard, counter, owner) = (held.shard.clone(), held.counter.cast_signed(), held.owner.clone());
+        self.write("renew a lease", move |sqlite, at| {
+            let mut update = sqlite.prepare_cached(row::RENEW)?;
+            update.execute(params![at.app, at.stream, shard.as_str(), counter, owner]).map(landed)
+        })
+        .await
+    }
+
+    async fn checkpoint(
+        &self,
+        held: &Lease,
+        position: &Position,
+        children: &[ShardId],
+    ) -> Result<Written, SourceError> {
+        let (shard, counter, owner) = (held.shard.clone(), held.counter.cast_signed(), held.owner.clone());
+        let (position, children) = (position.clone(), row::joined(children));
+        self.write("checkpoint a shard", move |sqlite, at| {
+            let (checkpoint, sub_sequence) = row::words(&position);
+            let mut update = sqlite.prepare_cached(row::CHECKPOINT)?;
+            let shard = shard.as_str();
+            update
+                .execute(params![at.app, at.stream, shard, counter, owner, checkpoint, sub_sequence, children])
+                .map(landed)
+        })
+        .await
+    }
+
+    async fn release(&self, held: &Lease) -> Result<Written, SourceError> {
+        let (shard, counter, owner) = (held.shard.clone(), held.counter.cast_signed(), held.owner.clone());
+        self.write("release a lease", move |sqlite, at| {
+            let mut update = sqlite.prepare_cached(row::RELEASE)?;
+            update.execute(params![at.app, at.stream, shard.as_str(), counter, owner]).map(landed)
+        })
+        .await
+    }
+
+    async fn delete(&self, shard: &ShardId) -> Result<(), SourceError> {
+        let shard = shard.clone();
+        self.write("delete a lease", move |sqlite, at| {
+            let mut delete = sqlite.prepare_cached(row::DELETE)?;
+            delete.execute(params![at.app, at.stream, shard.as_str()]).map(drop)
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! The command line. It is a contract: names and defaults stay.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shard_consumer::Start;
+
+use crate::clock;
+
+/// Keeps a security graph of S3 buckets up to date from CloudTrail, within seconds, without reading the buckets.
+#[derive(Debug, Parser)]
+#[command(name = "trailgraph", version, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the whole pipeline on generated traffic, into ./trailgraph-demo.db; ends by itself
+    Demo(DemoArgs),
+    /// The service: reads a Kinesis stream and keeps the graph up to date
+    Run(RunArgs),
+    /// The same pipeline over files of CloudTrail records
+    Replay(ReplayArgs),
+    /// Looks at a graph in a SQLite file
+    Graph(GraphArgs),
+    /// Asks a running service whether it is healthy: exit code 0 or 1
+    Health(HealthArgs),
+}
+
+/// `trailgraph demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Events to generate
+    #[arg(long, env = "TRAILGRAPH_EVENTS", default_value_t = 50_000)]
+    pub events: u64,
+    /// Buckets that they are about
+    #[arg(long, env = "TRAILGRAPH_BUCKETS", default_value_t = 1_000)]
+    pub buckets: u32,
+    /// Events per second; 0 is as fast as they can be handled
+    #[arg(long, env = "TRAILGRAPH_RATE", default_value_t = 0)]
+    pub rate: u32,
+    /// The same seed makes the same traffic
+    #[arg(long, env = "TRAILGRAPH_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Where /metrics, /healthz and /readyz are served [default: 127.0.0.1:9464, or a free port]
+    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR")]
+    pub metrics_addr: Option<SocketAddr>,
+    /// When a window is flushed
+    #[command(flatten)]
+    pub window: WindowArgs,
+}
+
+/// `trailgraph run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The Kinesis stream
+    #[arg(long, env = "TRAILGRAPH_STREAM", value_name = "NAME|ARN")]
+    pub stream: String,
+    /// Names the lease table and the consumer
+    #[arg(long, env = "TRAILGRAPH_APP_NAME", default_value = "trailgraph")]
+    pub app_name: String,
+    /// This worker among the others [default: host-pid-random]
+    #[arg(long, env = "TRAILGRAPH_WORKER_ID")]
+    pub worker_id: Option<String>,
+    /// Where the graph and the states go
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Where the leases are kept
+    #[arg(long, env = "TRAILGRAPH_LEASES", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
+    pub leases: SqliteUrl,
+    /// Where a stream without leases begins
+    #[arg(long, env = "TRAILGRAPH_START", value_name = "trim-horizon|latest|RFC3339", default_value = "trim-horizon",
+          value_parser = parse_start)]
+    pub start: Start,
+    /// A worker that has not renewed its leases for this long is taken for dead
+    #[arg(long, env = "TRAILGRAPH_FAILOVER_AFTER", value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
+    pub failover_after: Duration,
+    /// When a window is flushed
+    #[command(flatten)]
+    pub window: WindowArgs,
+    /// Whose events are folded
+    #[command(flatten)]
+    pub permit: PermitArgs,
+    /// Where /metrics, /healthz and /readyz are served
+    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", default_value = "127.0.0.1:9464")]
+    pub metrics_addr: SocketAddr,
+    /// How the log is written [default: text on a terminal, else json]
+    #[arg(long, env = "TRAILGRAPH_LOG")]
+    pub log: Option<LogFormat>,
+}
+
+/// `trailgraph replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Files, or folders of files; `-` is standard input. Plain or gzip; CloudTrail files, EventBridge events, log
+    /// subscription messages, dead letters, or JSON Lines of these
+    #[arg(required = true, value_name = "FILE|DIR|-")]
+    pub inputs: Vec<PathBuf>,
+    /// Folds only events up to this time; needs an empty state store and graph
+    #[arg(long, env = "TRAILGRAPH_UNTIL", value_name = "RFC3339", value_parser = clock::parse_rfc3339)]
+    pub until: Option<i64>,
+    /// Where the graph and the states go
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// When a window is flushed
+    #[command(flatten)]
+    pub window: WindowArgs,
+    /// Whose events are folded; all, if nothing is said
+    #[command(flatten)]
+    pub permit: PermitArgs,
+}
+
+/// `trailgraph graph`
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// What to show.
+    #[command(subcommand)]
+    pub command: GraphCommand,
+}
+
+/// The commands of `trailgraph graph`.
+#[derive(Debug, Subcommand)]
+pub enum GraphCommand {
+    /// Prints the whole graph
+    Export {
+        /// The form
+        #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
+        format: ExportFormat,
+        /// The graph
+        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
+        graph: SqliteUrl,
+    },
+    /// Shows one bucket: its properties, and where each comes from
+    Show {
+        /// Its name or ARN
+        bucket: String,
+        /// The graph
+        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
+        graph: SqliteUrl,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How a graph is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// `{"entities": […], "relationships": […]}`, sorted by `_key`
+    Json,
+}
+
+/// `trailgraph health`
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Where the service answers
+    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", default_value = "127.0.0.1:9464")]
+    pub metrics_addr: SocketAddr,
+}
+
+/// Where states, snapshots and dead letters go.
+#[derive(Clone, Debug, Args)]
+pub struct StoreArgs {
+    /// A graph to keep up to date; may be repeated
+    #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db", value_delimiter = ',')]
+    pub graph: Vec<SqliteUrl>,
+    /// Where the states of the buckets are kept
+    #[arg(long, env = "TRAILGRAPH_STATE", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
+    pub state: SqliteUrl,
+    /// Where records go that cannot be understood
+    #[arg(long, env = "TRAILGRAPH_DEAD_LETTERS", value_name = "file:PATH", default_value = "file:dead-letters.jsonl")]
+    pub dead_letters: FileUrl,
+}
+
+/// The window: bursts within it become one write per bucket.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct WindowArgs {
+    /// A window is flushed when its oldest news is this old
+    #[arg(long, env = "TRAILGRAPH_FLUSH_AFTER", value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    pub flush_after: Duration,
+    /// A window is flushed when this many buckets are dirty
+    #[arg(long, env = "TRAILGRAPH_FLUSH_AT", value_name = "N", default_value_t = 1_000, value_parser = parse_count)]
+    pub flush_at: usize,
+}
+
+/// Which accounts' events are folded.
+#[derive(Clone, Debug, Args)]
+pub struct PermitArgs {
+    /// A file of permitted accounts: {"accounts": {"111122223333": {"regions": ["us-east-1"]}}}
+    #[arg(long, env = "TRAILGRAPH_PERMIT", value_name = "FILE", conflicts_with = "permit_any")]
+    pub permit: Option<PathBuf>,
+    /// Permits every account
+    #[arg(long, env = "TRAILGRAPH_PERMIT_ANY")]
+    pub permit_any: bool,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// `sqlite:PATH`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteUrl(pub PathBuf);
+
+impl FromStr for SqliteUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_url(text, "sqlite").map(Self)
+    }
+}
+
+impl std::fmt::Display for SqliteUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "sqlite:{}", self.0.display())
+    }
+}
+
+/// `file:PATH`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileUrl(pub PathBuf);
+
+impl FromStr for FileUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_url(text, "file").map(Self)
+    }
+}
+
+fn parse_url(text: &str, scheme: &str) -> Result<PathBuf, String> {
+    match text.split_once(':') {
+        Some((given, path)) if given == scheme && !path.is_empty() => Ok(path.into()),
+        _ => Err(format!("expected {scheme}:PATH, such as {scheme}:./trailgraph.db")),
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("expected a time longer than nothing, such as 500ms, 5s or 2m".into()),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number from 1".into())
+}
+
+fn parse_start(text: &str) -> Result<Start, String> {
+    match text {
+        "trim-horizon" => Ok(Start::TrimHorizon),
+        "latest" => Ok(Start::Latest),
+        time => clock::parse_rfc3339(time).map(Start::At).map_err(|_| {
+            "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z".into()
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_answered_with_what_could_be() {
+        assert!(parse_duration("0s").is_err() && parse_duration("five").is_err());
+        assert_eq!(parse_start("noon").unwrap_err(), "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z");
+        assert_eq!("bolt://x".parse::<SqliteUrl>().unwrap_err(), "expected sqlite:PATH, such as sqlite:./trailgraph.db");
+    }
+}

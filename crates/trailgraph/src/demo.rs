@@ -1,0 +1,184 @@
+//! `trailgraph demo`: generated traffic through the real pipeline, everything embedded.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use emitter::{OutboxSettings, Window};
+use shard_consumer::{Cut, MemoryInput, MemoryParams, MemorySource, Record, ShardId};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{DemoArgs, FileUrl, SqliteUrl, StoreArgs};
+use crate::failure::Failure;
+use crate::generate::{Generated, Traffic};
+use crate::intake::Intake;
+use crate::metrics::Metrics;
+use crate::parts::{Stores, limits, worker_id};
+use crate::permit::Permit;
+use crate::pipeline::Pipeline;
+use crate::server::{self, Readiness};
+use crate::service::EMIT_BATCH;
+use crate::{clock, logs, progress, summary};
+
+const FILE: &str = "trailgraph-demo.db";
+const DEAD_LETTERS: &str = "trailgraph-demo-dead-letters.jsonl";
+const METRICS_PORT: u16 = 9464;
+const SHARDS: usize = 4;
+const BATCH: usize = 250;
+const WAITING_RECORDS: NonZeroUsize = NonZeroUsize::new(8 * BATCH).expect("not zero");
+
+/// Runs the demo to its end.
+///
+/// # Errors
+/// [`Failure`] when its file cannot be written.
+pub async fn run(args: DemoArgs) -> Result<(), Failure> {
+    logs::start(None, tracing::Level::WARN);
+    make_anew(Path::new(FILE))?;
+    let worker = worker_id();
+    let stores = Stores::open(
+        &StoreArgs {
+            graph: vec![SqliteUrl(FILE.into())],
+            state: SqliteUrl(FILE.into()),
+            dead_letters: FileUrl(DEAD_LETTERS.into()),
+        },
+        &worker,
+    )?;
+    let (sink_names, graph) = (stores.sink_names(), stores.graphs.first().map(Arc::clone));
+    let metrics = Arc::new(Metrics::new(&sink_names));
+    let addr = serve(args.metrics_addr, &metrics).await?;
+    eprintln!("demo: {} events about {} buckets into ./{FILE}; metrics at http://{addr}/metrics", args.events, args.buckets);
+
+    let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("demo-{number}").as_str())).collect();
+    let (source, input) = MemorySource::new(MemoryParams {
+        shards: shards.clone(),
+        waiting_records_most: WAITING_RECORDS,
+        retain: false,
+        faults: Vec::new(),
+    });
+    let (store, sinks) = (stores.store(), stores.sinks());
+    let intake = Intake {
+        stream: "demo".into(),
+        window: Arc::new(Window::new(limits(args.window), Cut::default())),
+        permit: Permit::accounts(Traffic::accounts()),
+        until_ms: None,
+        dead_letters: stores.dead_letters,
+        metrics: Arc::clone(&metrics),
+        observe: Box::new(|_| {}),
+    };
+    let outbox = OutboxSettings { worker, adopt_after: Duration::from_secs(10), batch: EMIT_BATCH };
+    let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
+
+    let (shown, begun) = (progress::show(&metrics, &sink_names), Instant::now());
+    let feeding = tokio::spawn(feed(traffic(&args), args.rate, input, shards));
+    pipeline.run(&CancellationToken::new()).await?;
+    feeding.await.map_err(|error| Failure::Running(error.into()))?;
+    pipeline.settle().await?;
+    drop(shown);
+
+    print!("{}", summary::summary(&metrics, &sink_names, begun.elapsed()));
+    print!("{}", summary::freshness(&metrics).unwrap_or_default());
+    if let Some(graph) = graph {
+        look_at(graph.as_ref()).await.map_err(|error| Failure::Running(anyhow::anyhow!(error)))?;
+    }
+    Ok(())
+}
+
+/// The events end about now, so that none seems to come from the future.
+fn traffic(args: &DemoArgs) -> Traffic {
+    let spacing_ms = if args.rate == 0 { 10 } else { (1_000 / args.rate).max(1) };
+    let traffic = Traffic { seed: args.seed, events: args.events, buckets: args.buckets, start_ms: 0, spacing_ms };
+    let start_ms = clock::now_ms() - if args.rate == 0 { traffic.duration_ms() } else { 0 };
+    Traffic { start_ms, ..traffic }
+}
+
+/// Deals events out to the shards by bucket, as the partition key of a real stream does.
+async fn feed(traffic: Traffic, rate: u32, input: MemoryInput, shards: Vec<ShardId>) {
+    let begun = Instant::now();
+    let mut waiting: Vec<Vec<Record>> = shards.iter().map(|_| Vec::new()).collect();
+    let batch = if rate == 0 { BATCH } else { 1 };
+    for (number, event) in (1_u64..).zip(traffic.generate()) {
+        if rate > 0 {
+            let due = Duration::from_secs_f64(number_as_f64(number) / f64::from(rate));
+            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        }
+        let place = shard_of(&event, shards.len());
+        waiting[place].push(record(number, event));
+        if waiting[place].len() >= batch {
+            input.push_batch(&shards[place], std::mem::take(&mut waiting[place])).await;
+        }
+    }
+    for (shard, records) in shards.iter().zip(waiting) {
+        input.push_batch(shard, records).await;
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52 events")]
+fn number_as_f64(number: u64) -> f64 {
+    number as f64
+}
+
+fn shard_of(event: &Generated, shards: usize) -> usize {
+    let hash = event.partition_key.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+    hash % shards
+}
+
+fn record(number: u64, event: Generated) -> Record {
+    Record {
+        sequence_number: number.to_string().into(),
+        sub_sequence_number: 0,
+        partition_key: Some(event.partition_key),
+        arrived_ms: clock::now_ms(),
+        data: event.body,
+    }
+}
+
+/// The demo's own file begins empty every time.
+fn make_anew(file: &Path) -> Result<(), Failure> {
+    for suffix in ["", "-wal", "-shm"] {
+        let path = PathBuf::from(format!("{}{suffix}", file.display()));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::Usage(format!("./{}: {error}; run the demo in a folder that can be written", path.display())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The usual address; where another program has it, any free port.
+async fn serve(asked: Option<SocketAddr>, metrics: &Arc<Metrics>) -> Result<SocketAddr, Failure> {
+    let readiness = Readiness::default();
+    readiness.set(true);
+    let at = |addr| server::serve(addr, Arc::clone(metrics), readiness.clone());
+    let refused = |addr: SocketAddr| move |error: std::io::Error| Failure::flag("--metrics-addr", addr, error);
+    if let Some(addr) = asked {
+        return at(addr).await.map_err(refused(addr));
+    }
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, METRICS_PORT));
+    if let Ok(addr) = at(usual).await {
+        return Ok(addr);
+    }
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let addr = at(free).await.map_err(refused(free))?;
+    eprintln!("demo: {usual} is taken, so metrics are served at {addr}");
+    Ok(addr)
+}
+
+async fn look_at(graph: &emitter::SqliteGraph) -> Result<(), String> {
+    let (entities, relationships) = graph.export().await?;
+    let buckets: Vec<&str> = entities
+        .iter()
+        .filter(|entity| entity["_type"] == "aws_s3_bucket" && entity["placeholder"] != true)
+        .filter_map(|entity| entity["name"].as_str())
+        .collect();
+    println!("  {:<18}{} buckets, {} entities, {} relationships", "graph", buckets.len(), entities.len(), relationships.len());
+    let Some(example) = buckets.first() else { return Ok(()) };
+    println!("\nLook at it:");
+    println!("  trailgraph graph show {example} --graph sqlite:{FILE}");
+    println!("  trailgraph graph export --graph sqlite:{FILE} > graph.json");
+    println!("  (or, from the source: cargo run --release -- graph show {example} --graph sqlite:{FILE})");
+    Ok(())
+}

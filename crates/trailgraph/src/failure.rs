@@ -1,0 +1,63 @@
+//! How a command fails: in one line, with an exit code.
+
+use std::fmt;
+
+use emitter::StoreError;
+use shard_consumer::SourceError;
+
+/// Why a command ended.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line or what it names is wrong: exit code 2. Nothing was changed.
+    Usage(String),
+    /// Something failed while running, or findings were made: exit code 1.
+    Running(anyhow::Error),
+}
+
+impl Failure {
+    /// A fault of the flag `flag`, whose value was `value`; `message` says why and what would mend it.
+    #[must_use]
+    pub fn flag(flag: &str, value: impl fmt::Display, message: impl fmt::Display) -> Self {
+        Self::Usage(format!("{flag} {value}: {message}"))
+    }
+
+    /// 1 or 2.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Running(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(message) => f.write_str(message),
+            // The alternate form is the whole chain of causes in one line.
+            Self::Running(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Running(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Running(error.into())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Configuration(message) => Self::Usage(message),
+            other => Self::Running(other.into()),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! From a record's bytes to the open window.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bucket_state::{Event, Malformed, Parsed, Parser};
+use emitter::Window;
+use futures::FutureExt;
+use shard_consumer::{Batch, Cut, Deliver, Position, Record, ShardEvent};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::dead_letters::{DeadLetter, DeadLetters};
+use crate::metrics::{AFTER_UNTIL, Metrics};
+use crate::permit::Permit;
+
+/// Parsing keeps a thread: after this many records others get a turn.
+const RECORDS_BEFORE_YIELD: usize = 256;
+const DEAD_LETTER_RETRY: Duration = Duration::from_secs(1);
+
+/// What every shard's reader does with its events. Shared by all of them.
+pub struct Intake {
+    /// Names the stream in dead letters.
+    pub stream: String,
+    /// Where events are folded.
+    pub window: Arc<Window<Cut>>,
+    /// Whose events are folded.
+    pub permit: Permit,
+    /// Events after this time, in milliseconds since 1970, are ignored.
+    pub until_ms: Option<i64>,
+    /// Where records go that cannot be understood.
+    pub dead_letters: DeadLetters,
+    /// Counts everything.
+    pub metrics: Arc<Metrics>,
+    /// Called with every shard event before it is handled.
+    pub observe: Box<dyn Fn(&ShardEvent) + Send + Sync>,
+}
+
+impl Intake {
+    /// The handler of a source; gives up waiting when `stop` is called.
+    #[must_use]
+    pub fn deliver(self: &Arc<Self>, stop: &CancellationToken) -> Deliver {
+        let (intake, stop) = (Arc::clone(self), stop.clone());
+        Arc::new(move |event| {
+            let (intake, stop) = (Arc::clone(&intake), stop.clone());
+            async move {
+                (intake.observe)(&event);
+                intake.handle(event, &stop).await;
+            }
+            .boxed()
+        })
+    }
+
+    async fn handle(&self, event: ShardEvent, stop: &CancellationToken) {
+        match event {
+            ShardEvent::Batch(batch) => {
+                // A batch that is given up is not folded, so its position does not move: it is read again.
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = self.fold(&batch) => {}
+                }
+            }
+            ShardEvent::Finished { shard, epoch } => {
+                self.window.advance(true, |cut| cut.advance(&shard, epoch, Position::ShardEnd));
+            }
+            ShardEvent::LeaseTaken { shard, .. } => self.metrics.lease_taken(shard.as_str()),
+            ShardEvent::LeaseLost { shard, epoch } => {
+                self.window.retract(|cut| cut.forget(&shard, epoch));
+                self.metrics.lease_ended(shard.as_str(), "lost");
+            }
+            ShardEvent::Shards { open, unread } => self.metrics.shards_listed(open, unread),
+        }
+    }
+
+    /// Folds a batch, and only then moves the shard's position past it.
+    async fn fold(&self, batch: &Batch) {
+        self.window.room().await;
+        let mut parser = Parser::default();
+        let mut letters = Vec::new();
+        for (number, record) in batch.records.iter().enumerate() {
+            self.fold_record(&mut parser, batch, record, &mut letters);
+            if number % RECORDS_BEFORE_YIELD == RECORDS_BEFORE_YIELD - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.bury(letters).await;
+        self.metrics.batch_folded(batch, clock::now_ms());
+        if !batch.records.is_empty() {
+            self.window.advance(false, |cut| cut.advance(&batch.shard, batch.epoch, batch.after.clone()));
+        }
+    }
+
+    fn fold_record(
+        &self,
+        parser: &mut Parser,
+        batch: &Batch,
+        record: &Record,
+        letters: &mut Vec<(Malformed, DeadLetter)>,
+    ) {
+        parser.parse(&record.data, record.arrived_ms, &mut |parsed| match parsed {
+            Parsed::Event(event) => self.fold_event(&event, record.arrived_ms),
+            Parsed::Ignored { reason, call } => self.metrics.event_ignored(call, reason.as_str()),
+            Parsed::Malformed { reason, message, data } => {
+                let (data, arrived_at) = DeadLetter::encode(data, record.arrived_ms);
+                let letter = DeadLetter {
+                    reason: reason.as_str(),
+                    message,
+                    stream: self.stream.clone(),
+                    shard: batch.shard.to_string(),
+                    sequence_number: record.sequence_number.to_string(),
+                    sub_sequence_number: record.sub_sequence_number,
+                    arrived_at,
+                    partition_key: record.partition_key.clone(),
+                    data,
+                };
+                letters.push((reason, letter));
+            }
+        });
+    }
+
+    fn fold_event(&self, event: &Event, arrived_ms: i64) {
+        let happened_ms = event.origin.stamp.second * 1_000;
+        if !self.permit.permits(&event.recipient, &event.region) {
+            self.metrics.event_not_permitted(event.name);
+        } else if self.until_ms.is_some_and(|until_ms| happened_ms > until_ms) {
+            self.metrics.event_ignored(Some(event.name), AFTER_UNTIL);
+        } else {
+            self.window.fold(event, arrived_ms);
+            self.metrics.event_applied(event.name, happened_ms, arrived_ms);
+        }
+    }
+
+    /// Writes dead letters before the position passes them; while they cannot be written, the shard waits.
+    async fn bury(&self, letters: Vec<(Malformed, DeadLetter)>) {
+        if letters.is_empty() {
+            return;
+        }
+        let (reasons, letters): (Vec<Malformed>, Vec<DeadLetter>) = letters.into_iter().unzip();
+        while let Err(error) = self.dead_letters.write(&letters) {
+            tracing::error!(error, "dead letters cannot be written; the shard waits until they can");
+            tokio::time::sleep(DEAD_LETTER_RETRY).await;
+        }
+        for (reason, letter) in reasons.iter().zip(&letters) {
+            self.metrics.dead_lettered(*reason);
+            tracing::warn!(
+                reason = letter.reason,
+                message = letter.message,
+                shard = letter.shard,
+                sequence_number = letter.sequence_number,
+                "a record became a dead letter"
+            );
+        }
+    }
+}

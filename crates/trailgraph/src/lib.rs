@@ -1,0 +1,43 @@
+//! trailgraph: a security graph of S3 buckets, kept up to date from CloudTrail.
+//!
+//! ```text
+//! records ─intake─▶ window ─seal─▶ save ─▶ checkpoint      pipeline.rs, forward
+//!                                   └─▶ outbox ─▶ graphs   pipeline.rs, backward
+//! ```
+//!
+//! The service ([`service`]), [`replay`] and [`demo`] run the same [`pipeline`] over different sources.
+
+pub mod cli;
+pub mod clock;
+pub mod dead_letters;
+pub mod demo;
+pub mod failure;
+pub mod files;
+pub mod generate;
+pub mod graph_commands;
+pub mod health;
+pub mod intake;
+pub mod logs;
+pub mod metrics;
+pub mod parts;
+pub mod permit;
+pub mod pipeline;
+pub mod progress;
+pub mod replay;
+pub mod server;
+pub mod service;
+pub mod summary;
+
+/// Runs what the command line asks for.
+///
+/// # Errors
+/// [`failure::Failure`]: its text is the one line that a person reads, its code the exit code.
+pub async fn run(command: cli::Command) -> Result<(), failure::Failure> {
+    match command {
+        cli::Command::Demo(args) => demo::run(args).await,
+        cli::Command::Run(args) => service::run(args).await,
+        cli::Command::Replay(args) => replay::run(args).await,
+        cli::Command::Graph(args) => graph_commands::run(args).await,
+        cli::Command::Health(args) => health::run(&args),
+    }
+}

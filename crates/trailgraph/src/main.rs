@@ -1,0 +1,24 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use trailgraph::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("trailgraph: no threads can be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(trailgraph::run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("trailgraph: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

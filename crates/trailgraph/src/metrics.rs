@@ -1,0 +1,366 @@
+//! Every metric, as a verb. Names and labels are a contract; all label values known beforehand exist from the
+//! start, so that a rate over them is never absent.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bucket_state::{Ignored, Malformed, supported};
+use emitter::{Backlog, EmitReport, SaveReport, Verdict};
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+use shard_consumer::Batch;
+
+/// The reason under which events after `--until` are ignored.
+pub const AFTER_UNTIL: &str = "after_until";
+/// What an event of an unlisted name is counted as.
+const OTHER: &str = "other";
+
+const OUTCOMES: [&str; 5] = ["applied", "failed_call", "ignored", "not_permitted", "malformed"];
+const LEASE_EVENTS: [&str; 5] = ["taken", "handed_over", "lost", "expired", "released"];
+const SNAPSHOT_OUTCOMES: [&str; 5] = ["emitted", "unchanged", "refused", "rejected", "failed"];
+const STAGES: [&str; 5] = ["arrival", "fold", "save", "emit", "total"];
+
+/// Seconds: from one window's jitter to a day.
+const SECONDS: [f64; 19] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 86_400.0,
+];
+const COUNTS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 100_000.0];
+
+/// The service's metrics.
+pub struct Metrics {
+    registry: Registry,
+    records: IntCounter,
+    record_bytes: IntCounter,
+    events: IntCounterVec,
+    ignored: IntCounterVec,
+    behind_latest: GaugeVec,
+    checkpoint_age: GaugeVec,
+    open_shards: IntGauge,
+    open_shards_unread: IntGauge,
+    leases_held: IntGauge,
+    lease_events: IntCounterVec,
+    dirty: IntGauge,
+    pending: IntGaugeVec,
+    oldest_pending: GaugeVec,
+    window_events: Histogram,
+    window_resources: Histogram,
+    saves: IntCounterVec,
+    snapshots: IntCounterVec,
+    emit_seconds: HistogramVec,
+    freshness: HistogramVec,
+    contested: IntCounter,
+    dead_letters: IntCounterVec,
+    /// When each shard was last checkpointed; the age is worked out when it is asked for.
+    checkpointed: Mutex<BTreeMap<String, Instant>>,
+}
+
+/// Makes metrics in one registry. Names and labels are constants, so making them cannot fail.
+struct Maker(Registry);
+
+impl Maker {
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(name, help).namespace("trailgraph")
+    }
+
+    fn register<M: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
+        let metric = metric.expect("metric names and labels are valid");
+        self.0.register(Box::new(metric.clone())).expect("metric names are distinct");
+        metric
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.register(IntCounter::with_opts(Self::opts(name, help)))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        self.register(IntCounterVec::new(Self::opts(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.register(IntGauge::with_opts(Self::opts(name, help)))
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str) -> GaugeVec {
+        self.register(GaugeVec::new(Self::opts(name, help), &[label]))
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        let opts = HistogramOpts::new(name, help).namespace("trailgraph").buckets(buckets.to_vec());
+        self.register(Histogram::with_opts(opts))
+    }
+
+    fn histograms(&self, name: &str, help: &str, label: &str) -> HistogramVec {
+        let opts = HistogramOpts::new(name, help).namespace("trailgraph").buckets(SECONDS.to_vec());
+        self.register(HistogramVec::new(opts, &[label]))
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero, for these sinks.
+    ///
+    /// # Panics
+    /// Never: names and labels are constants.
+    #[must_use]
+    pub fn new(sinks: &[String]) -> Self {
+        let make = Maker(Registry::new());
+        let metrics = Self {
+            records: make.counter("records_total", "Records read from the stream"),
+            record_bytes: make.counter("record_bytes_total", "Bytes of the records read"),
+            events: make.counters("events_total", "CloudTrail records, by call and outcome", &["event", "outcome"]),
+            ignored: make.counters("ignored_total", "Records without effect, by reason", &["reason"]),
+            behind_latest: make.gauges("shard_behind_latest_seconds", "How far reading is behind the tip", "shard"),
+            checkpoint_age: make.gauges("checkpoint_age_seconds", "Since when a shard was not checkpointed", "shard"),
+            open_shards: make.gauge("open_shards", "Shards that take records"),
+            open_shards_unread: make.gauge("open_shards_unread", "Open shards that no live worker reads"),
+            leases_held: make.gauge("leases_held", "Leases that this worker holds"),
+            lease_events: make.counters("lease_events_total", "What happened to leases", &["kind"]),
+            dirty: make.gauge("dirty_resources", "Resources folded and not yet sealed"),
+            pending: make.register(IntGaugeVec::new(Maker::opts("pending_resources", "Rows that wait for a sink"), &["sink"])),
+            oldest_pending: make.gauges("oldest_pending_seconds", "How long the oldest pending row has waited", "sink"),
+            window_events: make.histogram("window_events", "Events in a window", &COUNTS),
+            window_resources: make.histogram("window_resources", "Resources in a window", &COUNTS),
+            saves: make.counters("saves_total", "Saves of a resource, by outcome", &["outcome"]),
+            snapshots: make.counters("snapshots_total", "Snapshots, by sink and outcome", &["sink", "outcome"]),
+            emit_seconds: make.histograms("emit_seconds", "How long a sink took for a batch", "sink"),
+            freshness: make.histograms("freshness_seconds", "How fresh events are at each stage", "stage"),
+            contested: make.counter("contested_facets_total", "Facets whose last write cannot be told"),
+            dead_letters: make.counters("dead_letters_total", "Records that cannot be understood", &["reason"]),
+            checkpointed: Mutex::default(),
+            registry: make.0.clone(),
+        };
+        make.counter("s3_reads_total", "Reads of S3; there are none");
+        let info: Gauge = make.register(Gauge::with_opts(
+            Maker::opts("build_info", "The version that runs").const_label("version", env!("CARGO_PKG_VERSION")),
+        ));
+        info.set(1.0);
+        metrics.create_labels(sinks);
+        metrics
+    }
+
+    fn create_labels(&self, sinks: &[String]) {
+        for event in supported().iter().map(|call| call.name).chain([OTHER]) {
+            OUTCOMES.iter().for_each(|outcome| drop(self.events.with_label_values(&[event, outcome])));
+        }
+        let reasons = Ignored::ALL.iter().map(|reason| reason.as_str()).chain([AFTER_UNTIL]);
+        reasons.for_each(|reason| drop(self.ignored.with_label_values(&[reason])));
+        Malformed::ALL.iter().for_each(|reason| drop(self.dead_letters.with_label_values(&[reason.as_str()])));
+        LEASE_EVENTS.iter().for_each(|kind| drop(self.lease_events.with_label_values(&[kind])));
+        ["saved", "unchanged", "conflict"].iter().for_each(|outcome| drop(self.saves.with_label_values(&[outcome])));
+        STAGES.iter().for_each(|stage| drop(self.freshness.with_label_values(&[stage])));
+        for sink in sinks {
+            SNAPSHOT_OUTCOMES.iter().for_each(|outcome| drop(self.snapshots.with_label_values(&[sink.as_str(), outcome])));
+            self.pending.with_label_values(&[sink]).set(0);
+            self.oldest_pending.with_label_values(&[sink]).set(0.0);
+            drop(self.emit_seconds.with_label_values(&[sink]));
+        }
+    }
+
+    /// A batch was read and folded.
+    pub fn batch_folded(&self, batch: &Batch, now_ms: i64) {
+        self.records.inc_by(batch.records.len() as u64);
+        self.record_bytes.inc_by(batch.records.iter().map(|record| record.data.len() as u64).sum());
+        #[expect(clippy::cast_precision_loss, reason = "lag is far below 2^52 ms")]
+        self.behind_latest.with_label_values(&[batch.shard.as_str()]).set(batch.behind_latest_ms as f64 / 1_000.0);
+        if let Some(first) = batch.records.first() {
+            self.observe("fold", first.arrived_ms, now_ms);
+        }
+    }
+
+    /// An event was folded.
+    pub fn event_applied(&self, event: &str, happened_ms: i64, arrived_ms: i64) {
+        self.events.with_label_values(&[event, "applied"]).inc();
+        self.observe("arrival", happened_ms, arrived_ms);
+    }
+
+    /// An event of an account or Region that is not permitted came.
+    pub fn event_not_permitted(&self, event: &str) {
+        self.events.with_label_values(&[event, "not_permitted"]).inc();
+    }
+
+    /// A record without effect came.
+    pub fn event_ignored(&self, event: Option<&str>, reason: &str) {
+        let outcome = if reason == Ignored::FailedCall.as_str() { "failed_call" } else { "ignored" };
+        self.events.with_label_values(&[event.unwrap_or(OTHER), outcome]).inc();
+        self.ignored.with_label_values(&[reason]).inc();
+    }
+
+    /// A record became a dead letter.
+    pub fn dead_lettered(&self, reason: Malformed) {
+        self.events.with_label_values(&[OTHER, "malformed"]).inc();
+        self.dead_letters.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// A lease was taken; its shard's checkpoint is as old as that, at least.
+    pub fn lease_taken(&self, shard: &str) {
+        self.lease_events.with_label_values(&["taken"]).inc();
+        self.leases_held.inc();
+        self.checkpointed(shard);
+    }
+
+    /// A lease was lost or given up: the shard is no longer this worker's to speak of.
+    pub fn lease_ended(&self, shard: &str, kind: &str) {
+        self.lease_events.with_label_values(&[kind]).inc();
+        self.leases_held.dec();
+        self.checkpoint_times().remove(shard);
+        let _absent = self.checkpoint_age.remove_label_values(&[shard]);
+        let _absent = self.behind_latest.remove_label_values(&[shard]);
+    }
+
+    /// A listing showed the stream's shards.
+    pub fn shards_listed(&self, open: usize, unread: usize) {
+        self.open_shards.set(i64::try_from(open).unwrap_or(i64::MAX));
+        self.open_shards_unread.set(i64::try_from(unread).unwrap_or(i64::MAX));
+    }
+
+    /// A shard's position was checkpointed.
+    pub fn checkpointed(&self, shard: &str) {
+        self.checkpoint_times().insert(shard.to_owned(), Instant::now());
+    }
+
+    /// A window was sealed.
+    pub fn window_sealed(&self, events: u64, resources: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a histogram's bounds are far below 2^52")]
+        self.window_events.observe(events as f64);
+        #[expect(clippy::cast_precision_loss, reason = "a histogram's bounds are far below 2^52")]
+        self.window_resources.observe(resources as f64);
+    }
+
+    /// A window's resources are stored.
+    pub fn window_saved(&self, report: &SaveReport, now_ms: i64) {
+        self.saves.with_label_values(&["saved"]).inc_by(report.saved + report.deduplicated);
+        self.saves.with_label_values(&["unchanged"]).inc_by(report.unchanged);
+        self.saves.with_label_values(&["conflict"]).inc_by(report.conflicts);
+        self.contested.inc_by(report.contested);
+        report.arrived_ms.iter().for_each(|arrived_ms| self.observe("save", *arrived_ms, now_ms));
+    }
+
+    /// A sink has spoken on a batch.
+    pub fn emitted(&self, sink: &str, report: &EmitReport, now_ms: i64) {
+        self.emit_seconds.with_label_values(&[sink]).observe(report.took.as_secs_f64());
+        for settled in &report.settled {
+            let outcome = match settled.verdict {
+                Verdict::Applied => "emitted",
+                Verdict::Unchanged => "unchanged",
+                Verdict::Newer(_) => "refused",
+                Verdict::Rejected(_) => "rejected",
+            };
+            self.snapshots.with_label_values(&[sink, outcome]).inc();
+            self.observe("emit", settled.mark.arrived_ms, now_ms);
+            self.observe("total", settled.mark.happened_ms, now_ms);
+        }
+    }
+
+    /// A sink took nothing of a batch.
+    pub fn emission_failed(&self, sink: &str) {
+        self.snapshots.with_label_values(&[sink, "failed"]).inc();
+    }
+
+    /// What the window and a sink's outbox hold now.
+    pub fn waiting(&self, dirty: usize, sink: &str, backlog: &Backlog, now_ms: i64) {
+        self.dirty.set(i64::try_from(dirty).unwrap_or(i64::MAX));
+        self.pending.with_label_values(&[sink]).set(backlog.rows.cast_signed());
+        self.oldest_pending.with_label_values(&[sink]).set(backlog.oldest_ms.map_or(0.0, |since| seconds(since, now_ms)));
+    }
+
+    /// The text form that Prometheus scrapes.
+    pub fn render(&self) -> String {
+        for (shard, at) in self.checkpoint_times().iter() {
+            self.checkpoint_age.with_label_values(&[shard]).set(at.elapsed().as_secs_f64());
+        }
+        let mut text = Vec::new();
+        match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+            Err(error) => format!("# {error}\n"),
+        }
+    }
+
+    /// Everything counted so far, for a summary.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let by_label = |counters: &IntCounterVec, labels: &[&str]| counters.with_label_values(labels).get();
+        let events = |outcome: &str| {
+            supported().iter().map(|call| call.name).chain([OTHER]).map(|event| by_label(&self.events, &[event, outcome])).sum()
+        };
+        let reasons = Ignored::ALL.iter().map(|reason| reason.as_str()).chain([AFTER_UNTIL]);
+        let nonzero = |(_, count): &(&'static str, u64)| *count > 0;
+        Totals {
+            records: self.records.get(),
+            applied: events("applied"),
+            not_permitted: events("not_permitted"),
+            ignored: reasons.map(|reason| (reason, by_label(&self.ignored, &[reason]))).filter(nonzero).collect(),
+            dead_letters: Malformed::ALL
+                .iter()
+                .map(|reason| (reason.as_str(), by_label(&self.dead_letters, &[reason.as_str()])))
+                .filter(nonzero)
+                .collect(),
+            saved: by_label(&self.saves, &["saved"]),
+            contested: self.contested.get(),
+            windows: self.window_events.get_sample_count(),
+        }
+    }
+
+    /// Snapshots on which `sink` has spoken with `outcome`.
+    #[must_use]
+    pub fn snapshots(&self, sink: &str, outcome: &str) -> u64 {
+        self.snapshots.with_label_values(&[sink, outcome]).get()
+    }
+
+    /// The time within which a share of all was at `stage`, as Prometheus estimates it from the buckets.
+    #[must_use]
+    pub fn freshness_quantile(&self, stage: &str, share: f64) -> Option<Duration> {
+        use prometheus::core::Metric;
+        let metric = self.freshness.with_label_values(&[stage]).metric();
+        let histogram = metric.get_histogram();
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let rank = histogram.get_sample_count() as f64 * share;
+        let (mut below, mut lower) = (0_u64, 0.0);
+        for bucket in histogram.get_bucket() {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let (upto, before) = (bucket.cumulative_count() as f64, below as f64);
+            if upto >= rank && upto > before {
+                let estimate = lower + (bucket.upper_bound() - lower) * (rank - before) / (upto - before);
+                return Some(Duration::from_secs_f64(estimate));
+            }
+            (below, lower) = (bucket.cumulative_count(), bucket.upper_bound());
+        }
+        None
+    }
+
+    fn observe(&self, stage: &str, from_ms: i64, to_ms: i64) {
+        self.freshness.with_label_values(&[stage]).observe(seconds(from_ms, to_ms));
+    }
+
+    fn checkpoint_times(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.checkpointed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Clocks of different machines differ: what seems to come before its cause took no time.
+#[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 ms")]
+fn seconds(from_ms: i64, to_ms: i64) -> f64 {
+    to_ms.saturating_sub(from_ms).max(0) as f64 / 1_000.0
+}
+
+/// Counts of a whole run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records read.
+    pub records: u64,
+    /// Events folded.
+    pub applied: u64,
+    /// Events of accounts that are not permitted.
+    pub not_permitted: u64,
+    /// Records without effect, by reason.
+    pub ignored: Vec<(&'static str, u64)>,
+    /// Records that were not understood, by reason.
+    pub dead_letters: Vec<(&'static str, u64)>,
+    /// Rows written.
+    pub saved: u64,
+    /// Facets that became contested.
+    pub contested: u64,
+    /// Windows sealed.
+    pub windows: u64,
+}

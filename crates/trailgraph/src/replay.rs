@@ -1,0 +1,129 @@
+//! `trailgraph replay`: the same pipeline over files.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use emitter::{OutboxSettings, Window};
+use shard_consumer::{Cut, MemoryInput, MemoryParams, MemorySource, Record, ShardId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ReplayArgs;
+use crate::failure::Failure;
+use crate::intake::Intake;
+use crate::metrics::Metrics;
+use crate::parts::{Stores, limits, worker_id};
+use crate::permit::Permit;
+use crate::pipeline::Pipeline;
+use crate::service::EMIT_BATCH;
+use crate::{clock, files, logs, progress, summary};
+
+/// Parsing is spread over this many shards, so over as many threads.
+const SHARDS: usize = 4;
+/// Records handed over together.
+const BATCH_RECORDS: usize = 500;
+const BATCH_BYTES: usize = 4 << 20;
+const WAITING_RECORDS: NonZeroUsize = NonZeroUsize::new(4 * BATCH_RECORDS).expect("not zero");
+
+/// Replays the files, and waits until every graph shows them.
+///
+/// # Errors
+/// [`Failure::Usage`] before anything was read; [`Failure::Running`] when a file cannot be read to its end, a
+/// sink rejected a snapshot, or accepted nothing for five minutes.
+pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
+    logs::start(None, tracing::Level::WARN);
+    let inputs = files::expand(&args.inputs).map_err(Failure::Usage)?;
+    let permit = Permit::from_args(&args.permit, Some(Permit::Any))?;
+    let worker = worker_id();
+    let stores = Stores::open(&args.stores, &worker)?;
+    if args.until.is_some() {
+        must_be_empty(&stores).await?;
+    }
+    let (sink_names, begun) = (stores.sink_names(), Instant::now());
+    let metrics = Arc::new(Metrics::new(&sink_names));
+    let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("file-{number}").as_str())).collect();
+    let (source, input) = MemorySource::new(MemoryParams {
+        shards: shards.clone(),
+        waiting_records_most: WAITING_RECORDS,
+        retain: false,
+        faults: Vec::new(),
+    });
+    let (store, sinks) = (stores.store(), stores.sinks());
+    let intake = Intake {
+        stream: "replay".into(),
+        window: Arc::new(Window::new(limits(args.window), Cut::default())),
+        permit,
+        until_ms: args.until,
+        dead_letters: stores.dead_letters,
+        metrics: Arc::clone(&metrics),
+        observe: Box::new(|_| {}),
+    };
+    let outbox = OutboxSettings { worker, adopt_after: Duration::ZERO, batch: EMIT_BATCH };
+    let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
+
+    let shown = progress::show(&metrics, &sink_names);
+    let feeding = tokio::spawn(feed(inputs, input, shards));
+    pipeline.run(&CancellationToken::new()).await?;
+    let fed = feeding.await.map_err(|error| Failure::Running(error.into()))?;
+    pipeline.settle().await?;
+    drop(shown);
+    print!("{}", summary::summary(&metrics, &sink_names, begun.elapsed()));
+    fed.map_err(|error| Failure::Running(anyhow::anyhow!(error)))
+}
+
+async fn must_be_empty(stores: &Stores) -> Result<(), Failure> {
+    let because = "--until shows the graph as it was then, so it needs an empty one: name another file";
+    if !stores.state.is_empty().await? {
+        return Err(Failure::Usage(format!("--state is not empty; {because}")));
+    }
+    for graph in &stores.graphs {
+        if !graph.is_empty().await.map_err(Failure::Usage)? {
+            return Err(Failure::Usage(format!("--graph {} is not empty; {because}", emitter::GraphSink::name(graph.as_ref()))));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the files one after the other, and deals their records out to the shards.
+async fn feed(inputs: Vec<PathBuf>, input: MemoryInput, shards: Vec<ShardId>) -> Result<(), String> {
+    let (sender, mut batches) = mpsc::channel::<Vec<Record>>(2);
+    let reading = tokio::task::spawn_blocking(move || read_all(&inputs, &sender));
+    let mut turn = shards.iter().cycle();
+    while let (Some(records), Some(shard)) = (batches.recv().await, turn.next()) {
+        input.push_batch(shard, records).await;
+    }
+    reading.await.map_err(|error| error.to_string())?
+}
+
+/// A file that cannot be read does not hold back the others.
+fn read_all(inputs: &[PathBuf], sender: &mpsc::Sender<Vec<Record>>) -> Result<(), String> {
+    let arrived_ms = clock::now_ms();
+    let (mut batch, mut bytes, mut sequence) = (Vec::new(), 0, 0_u64);
+    let mut failed = Ok(());
+    for path in inputs {
+        let read = files::read(path, |data| {
+            sequence += 1;
+            bytes += data.len();
+            batch.push(Record {
+                sequence_number: sequence.to_string().into(),
+                sub_sequence_number: 0,
+                partition_key: Some(path.display().to_string()),
+                arrived_ms,
+                data,
+            });
+            if batch.len() >= BATCH_RECORDS || bytes >= BATCH_BYTES {
+                bytes = 0;
+                // The receiver goes only when the pipeline has failed; that failure is reported.
+                let _sent = sender.blocking_send(std::mem::take(&mut batch));
+            }
+        });
+        if let Err(error) = read {
+            tracing::error!(error, "a file could not be read to its end");
+            failed = Err(error);
+        }
+    }
+    let _sent = sender.blocking_send(batch);
+    failed
+}

@@ -1,0 +1,89 @@
+//! `trailgraph run`: the service.
+
+use std::sync::Arc;
+
+use emitter::{OutboxSettings, Window};
+use shard_consumer::{Cut, KinesisParams, KinesisSource, ShardEvent, SqliteLeases, kinesis_client};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::RunArgs;
+use crate::failure::Failure;
+use crate::intake::Intake;
+use crate::logs;
+use crate::metrics::Metrics;
+use crate::parts::{Stores, limits, worker_id};
+use crate::permit::Permit;
+use crate::pipeline::Pipeline;
+use crate::server::{self, Readiness};
+
+/// Snapshots emitted together.
+pub(crate) const EMIT_BATCH: usize = 1_000;
+
+/// Runs until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// [`Failure::Usage`] before anything was read, else [`Failure::Running`].
+pub async fn run(args: RunArgs) -> Result<(), Failure> {
+    logs::start(args.log, tracing::Level::INFO);
+    let permit = Permit::from_args(&args.permit, None)?;
+    let worker = args.worker_id.clone().unwrap_or_else(worker_id);
+    let stores = Stores::open(&args.stores, &worker)?;
+    let leases = SqliteLeases::open(args.leases.0.clone(), &args.app_name, &args.stream)
+        .await
+        .map_err(|error| Failure::flag("--leases", &args.leases, error))?;
+    let metrics = Arc::new(Metrics::new(&stores.sink_names()));
+    let readiness = Readiness::default();
+    let bound = server::serve(args.metrics_addr, Arc::clone(&metrics), readiness.clone()).await.map_err(|error| {
+        Failure::flag("--metrics-addr", args.metrics_addr, format!("{error}; name a free address of this host"))
+    })?;
+
+    let source = KinesisSource::new(KinesisParams {
+        client: kinesis_client().await?,
+        stream: args.stream.clone(),
+        leases: Arc::new(leases),
+        worker_id: worker.clone(),
+        start: args.start,
+        failover_after: args.failover_after,
+    });
+    let (store, sinks) = (stores.store(), stores.sinks());
+    let ready = readiness.clone();
+    let intake = Intake {
+        stream: args.stream.clone(),
+        window: Arc::new(Window::new(limits(args.window), Cut::default())),
+        permit,
+        until_ms: None,
+        dead_letters: stores.dead_letters,
+        metrics,
+        observe: Box::new(move |event| {
+            if matches!(event, ShardEvent::LeaseTaken { .. }) {
+                ready.set(true);
+            }
+        }),
+    };
+    let outbox = OutboxSettings { worker: worker.clone(), adopt_after: args.failover_after, batch: EMIT_BATCH };
+    let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
+
+    let stop = CancellationToken::new();
+    stop_on_signal(&stop, &readiness).map_err(|error| Failure::Running(error.into()))?;
+    tracing::info!(stream = args.stream, worker, metrics = %bound, "reading");
+    let ended = pipeline.run(&stop).await;
+    tracing::info!("drained");
+    ended
+}
+
+/// SIGTERM is how ECS ends a task, SIGINT how a person does. Readiness turns false first.
+fn stop_on_signal(stop: &CancellationToken, readiness: &Readiness) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, readiness) = (stop.clone(), readiness.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        readiness.set(false);
+        tracing::info!("stopping: reading ends, the window is saved, leases are released");
+        stop.cancel();
+    });
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask`: the project's own commands.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use xtask::install;
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  servers   fetch the protocol servers that the tests talk to into target/servers (needs node and npm)
+  test      servers, then every test of the workspace: unit, law, end-to-end, crash and documentation tests";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["servers"] => install::install(),
+        ["test"] => test(),
+        ["help" | "-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<()> {
+    install::install()?;
+    // Naming the targets leaves out the benches, and, in cargo's logic, the documentation tests with them.
+    cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"])?;
+    cargo(&["test", "--workspace", "--doc"])
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    println!("cargo {}", arguments.join(" "));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo).args(arguments).status().context("run cargo")?;
+    if !status.success() {
+        bail!("`cargo {}` failed ({status})", arguments.join(" "));
+    }
+    Ok(())
+}
