@@ -12,19 +12,6 @@ pub(super) struct Stamp {
     pub(super) identity: String,
 }
 
-impl Stamp {
-    /// Whether nothing tells which of two different changes came first.
-    pub(super) fn undecidable(&self, other: &Self) -> bool {
-        self.second == other.second && (self.ms.is_none() || other.ms.is_none() || self.ms == other.ms)
-    }
-
-    /// Whether this change certainly came before the other.
-    pub(super) fn surely_before(&self, other: &Self) -> bool {
-        self.second < other.second
-            || (self.second == other.second && matches!((self.ms, other.ms), (Some(one), Some(two)) if one < two))
-    }
-}
-
 /// A successful call that changes a bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Event {

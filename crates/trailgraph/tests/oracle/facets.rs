@@ -35,7 +35,6 @@ pub(super) struct Described<'a> {
     pub(super) account: Option<String>,
     pub(super) region: String,
     pub(super) life: Life<'a>,
-    living: Vec<&'a Event>,
     /// The second in which this bucket began, where that is known.
     pub(super) born: Option<i64>,
     pub(super) contested: Vec<&'static str>,
@@ -53,8 +52,9 @@ pub(super) enum Known<'a> {
 impl<'a> Described<'a> {
     fn new(arn: &'a str, events: &'a [Event], life: Life<'a>, graph: &'a mut Graph) -> Self {
         let owners = events.iter().filter_map(|event| event.owner.as_ref().map(|owner| (&event.stamp, owner)));
-        let living = life.living();
-        let began = living.iter().map(|event| event.stamp.second).min();
+        let changes = life.changes();
+        let living = changes.iter().filter(|event| !life.last(&[event]).is_empty());
+        let began = living.map(|event| event.stamp.second).min();
         Self {
             arn,
             name: arn.rsplit(':').next().unwrap_or_default(),
@@ -62,7 +62,6 @@ impl<'a> Described<'a> {
             account: owners.max().map(|(_, (_, id))| id.clone()),
             region: events.iter().max_by_key(|event| &event.stamp).map_or_else(String::new, |last| last.region.clone()),
             born: began.filter(|_| life.beginning_is_known()),
-            living,
             life,
             contested: Vec::new(),
             properties: Map::new(),
@@ -74,13 +73,14 @@ impl<'a> Described<'a> {
         self.properties.insert(property.to_owned(), value.into());
     }
 
+    /// All such calls, of whatever life.
     pub(super) fn named(&self, names: &[&str]) -> Vec<&'a Event> {
-        self.living.iter().copied().filter(|event| names.contains(&event.name)).collect()
+        self.life.changes().into_iter().filter(|event| names.contains(&event.name)).collect()
     }
 
     /// The last word on a facet, from these calls.
     pub(super) fn last(&mut self, facet: &'static str, names: &[&str]) -> Known<'a> {
-        let events = self.named(names);
+        let events = self.life.last(&self.named(names));
         if self.life.contested(&events) {
             self.contested.push(facet);
         }
@@ -99,6 +99,7 @@ impl<'a> Described<'a> {
 
     fn creation(&mut self) {
         let mut creations = self.named(&["CreateBucket"]);
+        creations.retain(|creation| !self.life.last(&[creation]).is_empty());
         creations.sort_by_key(|event| std::cmp::Reverse(&event.stamp));
         creations.dedup_by_key(|event| &event.stamp);
         creations.truncate(CREATIONS_KEPT);
@@ -108,7 +109,7 @@ impl<'a> Described<'a> {
                 self.set("createdBy", actor.as_str());
             }
         }
-        if let Some(last) = self.living.iter().max_by_key(|event| (&event.stamp, &event.actor)) {
+        if let Some(last) = self.life.changes().into_iter().max_by_key(|event| (&event.stamp, &event.actor)) {
             let (second, actor) = (last.stamp.second, last.actor.clone());
             self.set("updatedOn", second * 1_000);
             if let Some(actor) = actor {

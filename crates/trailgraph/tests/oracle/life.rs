@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::event::{Event, Stamp};
+use super::event::Event;
 
 /// The events of one bucket, and what ended its former lives.
 pub(super) struct Life<'a> {
@@ -16,10 +16,6 @@ impl<'a> Life<'a> {
 
     fn deletes(&self) -> Vec<&'a Event> {
         self.events.iter().filter(|event| event.name == "DeleteBucket").collect()
-    }
-
-    fn changes(&self) -> Vec<&'a Event> {
-        self.events.iter().filter(|event| event.name != "DeleteBucket").collect()
     }
 
     /// Whether the bucket exists, and whether that is contested: when nothing tells if the last change came before or
@@ -39,23 +35,44 @@ impl<'a> Life<'a> {
         !self.deletes().is_empty() || self.events.iter().any(Event::proves_new)
     }
 
-    /// What happened to this bucket and not to a former one: all that is not surely older than a deletion or a
-    /// proven creation.
-    pub(super) fn living(&self) -> Vec<&'a Event> {
-        let ends = [self.deletes(), self.events.iter().filter(|event| event.proves_new()).collect()].concat();
-        let outlives = |event: &&Event| !ends.iter().any(|end| event.stamp.surely_before(&end.stamp));
-        self.changes().into_iter().filter(outlives).collect()
+    /// All changes of all lives.
+    pub(super) fn changes(&self) -> Vec<&'a Event> {
+        self.events.iter().filter(|event| event.name != "DeleteBucket").collect()
     }
 
-    /// Whether more than one of these could be the last, or the last could be older than a deletion.
-    pub(super) fn contested(&self, events: &[&Event]) -> bool {
-        let stamps = || events.iter().map(|event| &event.stamp);
-        let last: Vec<&Stamp> = stamps().filter(|one| !stamps().any(|other| one.surely_before(other))).collect();
-        let changes: BTreeSet<&str> = last.iter().map(|stamp| stamp.identity.as_str()).collect();
-        let deletes = self.deletes();
-        let rivals_a_deletion = |stamp: &&Stamp| deletes.iter().any(|delete| delete.stamp.undecidable(stamp));
-        changes.len() > 1 || last.iter().any(rivals_a_deletion)
+    /// Of writes of one thing, those that can be the last; none if that certainly happened to a former bucket of the
+    /// name. The writes of one second are judged together.
+    pub(super) fn last(&self, writes: &[&'a Event]) -> Vec<&'a Event> {
+        let births: Vec<_> = self.events.iter().filter(|event| event.proves_new()).collect();
+        if surely_before(writes, &self.deletes()) || surely_before(writes, &births) {
+            return Vec::new();
+        }
+        let second = top(writes).map(|(second, ..)| second);
+        writes.iter().copied().filter(|event| Some(event.stamp.second) == second).collect()
     }
+
+    /// Whether more than one of these writes of one second could be the last, or a deletion could have come after.
+    pub(super) fn contested(&self, writes: &[&Event]) -> bool {
+        let Some((_, ms, lacks)) = top(writes) else { return false };
+        let distinct = |among: &dyn Fn(&&&Event) -> bool| {
+            writes.iter().filter(among).map(|event| event.stamp.identity.as_str()).collect::<BTreeSet<_>>().len() > 1
+        };
+        let open = distinct(&|_| true) && (lacks || distinct(&|event| event.stamp.ms == ms));
+        open || tied(writes, &self.deletes())
+    }
+}
+
+/// Whether the last of `writes` certainly came before the last of `others`.
+pub(super) fn surely_before(writes: &[&Event], others: &[&Event]) -> bool {
+    let (Some((second, ms, lacks)), Some((other, other_ms, other_lacks))) = (top(writes), top(others)) else {
+        return false;
+    };
+    second < other || (second == other && !lacks && !other_lacks && ms < other_ms)
+}
+
+/// Whether nobody can tell which of the two came last.
+pub(super) fn tied(writes: &[&Event], others: &[&Event]) -> bool {
+    top(writes).is_some() && top(others).is_some() && !surely_before(writes, others) && !surely_before(others, writes)
 }
 
 /// The last second, the greatest milliseconds in it, and whether an event of it lacks them.

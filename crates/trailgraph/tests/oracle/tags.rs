@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::event::{Event, elements, text};
 use super::facets::{Described, greatest};
+use super::life::{surely_before, tied};
 
 impl<'a> Described<'a> {
     pub(super) fn tags(&mut self) {
-        let whole = self.named(&["PutBucketTagging", "DeleteBucketTagging"]);
+        let whole = self.life.last(&self.named(&["PutBucketTagging", "DeleteBucketTagging"]));
         let mut by_key: BTreeMap<String, Vec<(&'a Event, Option<String>)>> = BTreeMap::new();
         for event in self.named(&["TagResource"]) {
             for (key, value) in tag_set(&event.parameters["TagResourceRequest"]["Tags"]) {
@@ -26,9 +27,11 @@ impl<'a> Described<'a> {
         let mut tags = set.map(|event| tag_set(&event.parameters["Tagging"]["TagSet"])).unwrap_or_default();
         let all_known = set.map_or(self.born.is_some(), |set| set.recorded);
         for (key, changes) in by_key {
-            let rivals: Vec<&Event> = whole.iter().copied().chain(changes.iter().map(|(event, _)| *event)).collect();
-            contested |= self.life.contested(&rivals);
-            let later = changes.into_iter().filter(|(event, _)| set.is_none_or(|set| event.stamp > set.stamp));
+            let last = self.life.last(&changes.iter().map(|(event, _)| *event).collect::<Vec<_>>());
+            contested |= !surely_before(&last, &whole) && (self.life.contested(&last) || tied(&last, &whole));
+            let later = changes.into_iter().filter(|(event, _)| {
+                last.iter().any(|last| last.stamp == event.stamp) && set.is_none_or(|set| event.stamp > set.stamp)
+            });
             match later.max_by_key(|(event, value)| (&event.stamp, value.clone())) {
                 Some((_, Some(value))) => drop(tags.insert(key, value)),
                 Some((_, None)) => drop(tags.remove(&key)),

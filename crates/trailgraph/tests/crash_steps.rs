@@ -1,0 +1,276 @@
+//! A worker that dies at any step of the protocol, and another that takes over: the graph is right each time.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bucket_state::{ResourceId, Snapshot};
+use emitter::{
+    Backlog, Generation, GraphSink, Limits, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement, SinkError,
+    SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict, Version, Window,
+};
+use serde_json::{Value, json};
+use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemoryParams, MemorySource, Record, ShardId, ShardSource, SourceError};
+use support::events_of_the_fixture;
+use tokio_util::sync::CancellationToken;
+use trailgraph::dead_letters::DeadLetters;
+use trailgraph::intake::Intake;
+use trailgraph::metrics::Metrics;
+use trailgraph::permit::Permit;
+use trailgraph::pipeline::Pipeline;
+
+const EVENTS: usize = 120;
+const SHARDS: usize = 2;
+
+/// Counts the steps of a worker, and stops it for ever at one of them.
+#[derive(Clone)]
+struct Tripwire {
+    passed: Arc<AtomicUsize>,
+    crash_at: usize,
+    crashed: CancellationToken,
+    /// The name of the step at which it stopped.
+    at: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Tripwire {
+    fn new(crash_at: usize) -> Self {
+        Self { passed: Arc::default(), crash_at, crashed: CancellationToken::new(), at: Arc::default() }
+    }
+
+    async fn step(&self, name: &'static str) {
+        if self.crashed.is_cancelled() {
+            return std::future::pending().await;
+        }
+        if self.passed.fetch_add(1, Ordering::SeqCst) == self.crash_at {
+            *self.at.lock().unwrap() = Some(name);
+            self.crashed.cancel();
+            std::future::pending().await
+        }
+    }
+}
+
+struct Wired<T> {
+    inner: T,
+    wire: Tripwire,
+}
+
+#[async_trait]
+impl StateStore for Wired<SqliteStore> {
+    fn generation(&self) -> Generation {
+        self.inner.generation()
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkName>, StoreError> {
+        self.inner.sinks().await
+    }
+
+    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError> {
+        self.inner.add_sinks(sinks, now_ms).await
+    }
+
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError> {
+        let rows = self.inner.load(resources).await;
+        self.wire.step("loaded").await;
+        rows
+    }
+
+    async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
+        self.wire.step("before save").await;
+        let saved = self.inner.save(saves).await;
+        self.wire.step("after save").await;
+        saved
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
+        self.inner.pending(query).await
+    }
+
+    async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
+        self.wire.step("before clear").await;
+        let settled = self.inner.settle(sink, settlements).await;
+        self.wire.step("after clear").await;
+        settled
+    }
+
+    async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
+        self.inner.backlog(sink).await
+    }
+}
+
+/// A graph whose last emission before the crash may land later.
+struct WiredGraph {
+    inner: SqliteGraph,
+    wire: Tripwire,
+    in_flight: Arc<Mutex<Vec<(Version, Snapshot)>>>,
+}
+
+#[async_trait]
+impl GraphSink for WiredGraph {
+    fn name(&self) -> &SinkName {
+        self.inner.name()
+    }
+
+    async fn replace(&self, generation: Generation, snapshots: &[(Version, Snapshot)]) -> Result<Vec<Verdict>, SinkError> {
+        *self.in_flight.lock().unwrap() = snapshots.to_vec();
+        self.wire.step("before emit").await;
+        self.in_flight.lock().unwrap().clear();
+        let verdicts = self.inner.replace(generation, snapshots).await;
+        self.wire.step("after emit").await;
+        verdicts
+    }
+}
+
+#[async_trait]
+impl ShardSource for Wired<Arc<MemorySource>> {
+    async fn run(&self, deliver: Deliver, stop: CancellationToken) -> Result<(), SourceError> {
+        self.inner.run(deliver, stop).await
+    }
+
+    async fn checkpoint(&self, cut: &Cut) -> Result<(), SourceError> {
+        self.wire.step("before checkpoint").await;
+        let kept = self.inner.checkpoint(cut).await;
+        self.wire.step("after checkpoint").await;
+        kept
+    }
+
+    async fn release(&self) -> Result<(), SourceError> {
+        self.inner.release().await
+    }
+}
+
+/// One worker on the files in `folder`.
+struct Worker {
+    pipeline: Pipeline,
+    graph: SqliteGraph,
+    store: SqliteStore,
+    wire: Tripwire,
+    in_flight: Arc<Mutex<Vec<(Version, Snapshot)>>>,
+}
+
+impl Worker {
+    fn new(name: &str, folder: &Path, source: Arc<MemorySource>, wire: Tripwire) -> Self {
+        let file = SqliteFile::open(&folder.join("trailgraph.db")).unwrap();
+        let store = SqliteStore::open(file.clone(), name, 1_000).unwrap();
+        let graph = SqliteGraph::open(file, SinkName::from("sqlite:trailgraph.db")).unwrap();
+        let limits = Limits { flush_after: Duration::from_millis(1), flush_at: 8, dirty_max: 16 };
+        let intake = Intake {
+            stream: "memory".into(),
+            window: Arc::new(Window::new(limits, Cut::default())),
+            permit: Permit::Any,
+            until_ms: None,
+            dead_letters: DeadLetters::open(&folder.join("dead-letters.jsonl")).unwrap(),
+            metrics: Arc::new(Metrics::new(&["sqlite:trailgraph.db".to_owned()])),
+            observe: Box::new(|_| {}),
+        };
+        let in_flight = Arc::default();
+        let wired_graph = WiredGraph { inner: graph.clone(), wire: wire.clone(), in_flight: Arc::clone(&in_flight) };
+        let pipeline = Pipeline {
+            source: Arc::new(Wired { inner: source, wire: wire.clone() }),
+            intake: Arc::new(intake),
+            store: Arc::new(Wired { inner: store.clone(), wire: wire.clone() }),
+            sinks: vec![Arc::new(wired_graph)],
+            outbox: OutboxSettings { worker: name.into(), adopt_after: Duration::from_millis(1), batch: 5 },
+        };
+        Self { pipeline, graph, store, wire, in_flight }
+    }
+
+    /// Runs to the end, or to the crash. Tells where it crashed.
+    async fn run(&self) -> Option<&'static str> {
+        let work = async {
+            self.pipeline.run(&CancellationToken::new()).await.unwrap();
+            self.pipeline.settle().await.unwrap();
+        };
+        tokio::select! {
+            () = work => None,
+            () = self.wire.crashed.cancelled() => *self.wire.at.lock().unwrap(),
+        }
+    }
+
+    async fn graph(&self) -> Value {
+        let (entities, relationships) = self.graph.export().await.unwrap();
+        json!({"entities": entities, "relationships": relationships})
+    }
+
+    /// What the dead worker had sent arrives after all.
+    async fn land_late(&self) {
+        let late = std::mem::take(&mut *self.in_flight.lock().unwrap());
+        if !late.is_empty() {
+            self.graph.replace(self.store.generation(), &late).await.unwrap();
+        }
+    }
+}
+
+/// The first events of the fixture, in a log that outlives a worker.
+async fn source() -> MemorySource {
+    let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("shard-{number}").as_str())).collect();
+    let waiting_records_most = NonZeroUsize::new(EVENTS * 2).unwrap();
+    // Pauses spread the events over many windows.
+    let pause = |shard: &ShardId, delivery| {
+        let fault = Fault::Pause(Duration::from_millis(4));
+        FaultAt { shard: shard.clone(), delivery, fault }
+    };
+    let faults = shards.iter().flat_map(|shard| (0..EVENTS as u64).map(move |delivery| pause(shard, delivery))).collect();
+    let (source, input) = MemorySource::new(MemoryParams { shards: shards.clone(), waiting_records_most, retain: true, faults });
+    let records = events_of_the_fixture().into_iter().take(EVENTS).enumerate().map(|(number, data)| Record {
+        sequence_number: (number + 1).to_string().into(),
+        sub_sequence_number: 0,
+        partition_key: None,
+        arrived_ms: i64::MAX / 2,
+        data,
+    });
+    for (number, records) in records.collect::<Vec<_>>().chunks(10).enumerate() {
+        input.push_batch(&shards[number % SHARDS], records.to_vec()).await;
+    }
+    source
+}
+
+/// A worker that crashes at a step, and one that takes over; then what was in flight lands. Tells the step.
+async fn crash_at(step: usize, expected: &Value) -> Option<&'static str> {
+    let folder = tempfile::tempdir().unwrap();
+    let source = source().await;
+    let successor_source = source.restarted(vec![]);
+    let first = Worker::new("first", folder.path(), Arc::new(source), Tripwire::new(step));
+    let crashed = first.run().await?;
+
+    let second = Worker::new("second", folder.path(), Arc::new(successor_source), Tripwire::new(usize::MAX));
+    assert_eq!(second.run().await, None);
+    assert_eq!(&second.graph().await, expected, "after a crash at step {step}: {crashed}");
+    first.land_late().await;
+    assert_eq!(&second.graph().await, expected, "after a late landing of step {step}: {crashed}");
+    Some(crashed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_step_leaves_the_graph_that_the_events_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = Worker::new("only", folder.path(), Arc::new(source().await), Tripwire::new(usize::MAX));
+    assert_eq!(undisturbed.run().await, None);
+    let expected = undisturbed.graph().await;
+    assert!(expected["entities"].as_array().is_some_and(|entities| entities.len() > 10));
+
+    let mut crashed_at = BTreeSet::new();
+    let mut steps = 0;
+    while let Some(name) = crash_at(steps, &expected).await {
+        crashed_at.insert(name);
+        steps += 1;
+    }
+    println!("crashed at {steps} steps: {crashed_at:?}");
+    let every_step = [
+        "after checkpoint",
+        "after clear",
+        "after emit",
+        "after save",
+        "before checkpoint",
+        "before clear",
+        "before emit",
+        "before save",
+        "loaded",
+    ];
+    assert_eq!(crashed_at.into_iter().collect::<Vec<_>>(), every_step);
+}
