@@ -101,6 +101,11 @@ impl Malformed {
     }
 }
 
+fn too_large(bytes: &[u8]) -> Parsed<'_> {
+    let message = format!("the record has more than {RECORD_BYTES_MAX} bytes");
+    Parsed::Malformed { reason: Malformed::TooLarge, message, data: bytes }
+}
+
 /// The keys that tell the forms apart.
 #[derive(Deserialize)]
 struct Shape<'a> {
@@ -151,6 +156,8 @@ impl Parser {
         inflated.clear();
         let read = MultiGzDecoder::new(bytes).take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut inflated);
         match read {
+            // Reported as it came: what was read of it is cut, and could never be replayed.
+            Ok(_) if inflated.len() > RECORD_BYTES_MAX => visit(too_large(bytes)),
             Ok(_) => self.text(&inflated, arrived_ms, wrappers, visit),
             Err(error) => visit(malformed(Malformed::BadGzip, error.to_string())),
         }
@@ -160,8 +167,7 @@ impl Parser {
     fn text(&mut self, bytes: &[u8], arrived_ms: i64, wrappers: usize, visit: &mut dyn FnMut(Parsed<'_>)) {
         let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: bytes };
         if bytes.len() > RECORD_BYTES_MAX {
-            let message = format!("the record has more than {RECORD_BYTES_MAX} bytes");
-            return visit(malformed(Malformed::TooLarge, message));
+            return visit(too_large(bytes));
         }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
@@ -187,9 +193,17 @@ impl Parser {
         visit: &mut dyn FnMut(Parsed<'_>),
     ) {
         if let Some(kind) = &shape.detail_type {
-            return match shape.detail.filter(|_| kind == "AWS API Call via CloudTrail") {
+            return match shape.detail {
+                _ if kind != "AWS API Call via CloudTrail" => {
+                    visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
+                }
                 Some(detail) => visit(record::read(detail.get(), arrived_ms)),
-                None => visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None }),
+                // A rule that reshapes its events loses every one of them: that must not pass as noise.
+                None => visit(Parsed::Malformed {
+                    reason: Malformed::UnexpectedShape,
+                    message: "an EventBridge envelope of an API call without its detail".into(),
+                    data: text.as_bytes(),
+                }),
             };
         }
         if shape.event_name.is_some() {
@@ -235,7 +249,8 @@ impl Parser {
     ) {
         let decoded = serde_json::from_str::<String>(data.get()).ok().and_then(|data| STANDARD.decode(data).ok());
         let arrived_at = shape.arrived_at.as_deref().and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
-        let arrived_ms = arrived_at.map_or(arrived_ms, |time| time.unix_timestamp() * 1_000);
+        // Nothing arrived first after it arrived again; a later time would let an event of the future in.
+        let arrived_ms = arrived_at.map_or(arrived_ms, |time| arrived_ms.min(time.unix_timestamp() * 1_000));
         match decoded {
             Some(decoded) if wrappers < WRAPPERS_MAX => self.unwrap(&decoded, arrived_ms, wrappers + 1, visit),
             _ => visit(Parsed::Malformed {

@@ -168,7 +168,9 @@ pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
     let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: json.as_bytes() };
     let head: Head<'_> = match serde_json::from_str(json) {
         Ok(head) => head,
-        Err(error) => return malformed(Malformed::UnexpectedShape, error.to_string()),
+        Err(error) if error.is_data() => return malformed(Malformed::UnexpectedShape, error.to_string()),
+        // A log line of its own text may be cut.
+        Err(error) => return malformed(Malformed::NotJson, error.to_string()),
     };
     if head.event_source != "s3.amazonaws.com" {
         return Parsed::Ignored { reason: Ignored::OtherService, call: None };

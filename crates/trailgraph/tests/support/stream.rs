@@ -88,11 +88,16 @@ impl Stream {
         self.wait_until_active().await;
     }
 
-    /// Starts `trailgraph run` on the stream.
+    /// Starts `trailgraph run` on the stream, for every account.
     pub(crate) fn serve(&self, sandbox: &Sandbox, flags: &[&str]) -> Service {
+        self.serve_permitted(sandbox, &[&["--permit-any"], flags].concat())
+    }
+
+    /// Starts `trailgraph run` on the stream.
+    pub(crate) fn serve_permitted(&self, sandbox: &Sandbox, flags: &[&str]) -> Service {
         let metrics = free_addr();
         let child = sandbox
-            .command(&[&["run", "--stream", &self.name, "--permit-any", "--metrics-addr", &metrics], flags].concat())
+            .command(&[&["run", "--stream", &self.name, "--metrics-addr", &metrics], flags].concat())
             .env("AWS_ENDPOINT_URL_KINESIS", self.server.endpoint())
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "test")

@@ -1,0 +1,150 @@
+//! `trailgraph run` on a stream of a real protocol server.
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use support::Sandbox;
+use support::stream::{Service, Stream, eventually};
+use trailgraph::generate::Traffic;
+
+/// A drained service has ended within this time, emissions included.
+const DRAINED_WITHIN: Duration = Duration::from_secs(25);
+
+/// `CreateBucket` events of different buckets, about now.
+fn creations(count: usize) -> Vec<Vec<u8>> {
+    let created = |number: usize| {
+        serde_json::json!({
+            "version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "account": "111122223333",
+            "detail": {
+                "eventVersion": "1.11", "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket",
+                "eventTime": "2026-03-01T12:00:00Z", "awsRegion": "eu-west-1",
+                "eventID": format!("0a0b0c0d-0000-4000-8000-{number:012}"), "recipientAccountId": "111122223333",
+                "requestParameters": {"bucketName": format!("acme-trigger-{number:04}"), "x-amz-acl": "private"},
+            },
+        })
+    };
+    (0..count).map(|number| created(number).to_string().into_bytes()).collect()
+}
+
+fn buckets(graph: &Value) -> usize {
+    let entities = graph["entities"].as_array().map(Vec::as_slice).unwrap_or_default();
+    entities.iter().filter(|entity| entity["_type"] == "aws_s3_bucket" && entity["placeholder"] != true).count()
+}
+
+async fn until_buckets(sandbox: &Sandbox, count: usize) {
+    eventually("the buckets are in the graph", async || {
+        let output = sandbox.run(&["graph", "export"]);
+        let graph: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (buckets(&graph) == count).then_some(())
+    })
+    .await;
+}
+
+async fn until_ready(service: &Service) {
+    eventually("the service is ready", async || service.get("/readyz").filter(|answer| answer.contains(" 200 "))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_event_reaches_the_graph_after_the_windows_time() {
+    let mut stream = Stream::start(1).await;
+    let sandbox = Sandbox::new();
+    let service = stream.serve(&sandbox, &["--flush-after", "1500ms", "--flush-at", "1000000"]);
+    until_ready(&service).await;
+    stream.put(&creations(1)).await;
+    until_buckets(&sandbox, 1).await;
+    let metrics = service.get("/metrics").unwrap();
+    let freshness = metrics.lines().find(|line| line.starts_with("trailgraph_freshness_seconds_sum{stage=\"emit\"}"));
+    let seconds: f64 = freshness.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    println!("one event was in the graph after {seconds} s");
+    assert!(seconds >= 1.5, "not before the window's time: {seconds}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_dirty_buckets_reach_the_graph_long_before_the_windows_time() {
+    let mut stream = Stream::start(2).await;
+    let sandbox = Sandbox::new();
+    // With a window of a day, only the size can be the reason.
+    let service = stream.serve(&sandbox, &["--flush-after", "1day", "--flush-at", "50"]);
+    until_ready(&service).await;
+    stream.put(&creations(50)).await;
+    until_buckets(&sandbox, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_service_has_saved_what_it_read_and_the_next_one_goes_on() {
+    let mut stream = Stream::start(2).await;
+    let sandbox = Sandbox::new();
+    let all = creations(30);
+    for (signal, events) in [("-TERM", &all[..20]), ("-INT", &all[20..])] {
+        // With a window of a day, only the stop can be the reason that anything is saved.
+        let service = stream.serve(&sandbox, &["--flush-after", "1day"]);
+        until_ready(&service).await;
+        stream.put(events).await;
+        eventually("the events are folded", async || {
+            let line = format!("trailgraph_events_total{{event=\"CreateBucket\",outcome=\"applied\"}} {}", events.len());
+            service.get("/metrics").filter(|metrics| metrics.contains(&line))
+        })
+        .await;
+        let (code, took) = service.stop(signal);
+        println!("{signal}: drained in {took:?}");
+        assert_eq!(code, Some(0));
+        assert!(took < DRAINED_WITHIN, "{took:?}");
+    }
+    // What was pending at the stop is emitted by whoever runs next.
+    let next = stream.serve(&sandbox, &["--failover-after", "300ms"]);
+    until_buckets(&sandbox, 30).await;
+    let metrics = next.get("/metrics").unwrap();
+    assert!(metrics.contains("trailgraph_records_total 0"), "nothing was read twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_permitted_or_not_understood_is_counted_and_holds_nothing_back() {
+    let mut stream = Stream::start(1).await;
+    let sandbox = Sandbox::new();
+    let permit = sandbox.path("permit.json");
+    std::fs::write(&permit, r#"{"accounts": {"999988887777": {}}}"#).unwrap();
+    let service = stream.serve_permitted(&sandbox, &["--permit", permit.to_str().unwrap(), "--flush-after", "100ms"]);
+    until_ready(&service).await;
+    stream.put(&creations(3)).await;
+    stream.put(&[b"{\"detail\": {\"eventName\": ".to_vec(), vec![0xff, 0xfe, 0x00]]).await;
+    let metrics = eventually("all five records are judged", async || {
+        service.get("/metrics").filter(|metrics| metrics.contains("trailgraph_dead_letters_total{reason=\"not_utf8\"} 1"))
+    })
+    .await;
+    assert!(metrics.contains("trailgraph_events_total{event=\"CreateBucket\",outcome=\"not_permitted\"} 3"));
+    assert!(metrics.contains("trailgraph_dead_letters_total{reason=\"not_json\"} 1"));
+    assert!(metrics.contains("trailgraph_s3_reads_total 0"));
+    let letters = std::fs::read_to_string(sandbox.path("dead-letters.jsonl")).unwrap();
+    let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(letters.len(), 2);
+    for letter in &letters {
+        assert_eq!((&letter["stream"], &letter["shard"]), (&"cloudtrail".into(), &"shardId-000000000000".into()));
+        assert!(letter["sequenceNumber"].as_str().is_some_and(|number| !number.is_empty()), "{letter}");
+    }
+    assert_eq!(letters[1]["data"], "//4A");
+    assert!(service.get("/healthz").unwrap().contains(" 200 "));
+    assert!(sandbox.run(&["health", "--metrics-addr", &service.metrics]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_split_shard_is_read_to_its_end_and_so_are_its_children() {
+    let traffic = Traffic { events: 300, buckets: 20, ..Traffic::default() };
+    let events: Vec<Vec<u8>> = traffic.generate().map(|event| event.body).collect();
+    let undisturbed = Sandbox::new();
+    undisturbed.replay(&events, &[]);
+
+    let mut stream = Stream::start(1).await;
+    stream.put(&events[..150]).await;
+    stream.split("shardId-000000000000").await;
+    stream.put(&events[150..]).await;
+    let sandbox = Sandbox::new();
+    let service = stream.serve(&sandbox, &["--flush-after", "200ms"]);
+    let expected = undisturbed.export();
+    eventually("the graph is whole", async || {
+        (String::from_utf8_lossy(&sandbox.run(&["graph", "export"]).stdout) == expected).then_some(())
+    })
+    .await;
+    assert_eq!(service.stop("-TERM").0, Some(0));
+}
