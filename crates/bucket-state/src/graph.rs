@@ -186,4 +186,3 @@ fn account_of(key: &str) -> Option<&str> {
     let account = key.strip_prefix("arn:")?.split(':').nth(3)?;
     (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
 }
-

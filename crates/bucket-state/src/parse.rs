@@ -101,8 +101,8 @@ impl Malformed {
     }
 }
 
-fn too_large(bytes: &[u8]) -> Parsed<'_> {
-    let message = format!("the record has more than {RECORD_BYTES_MAX} bytes");
+pub(crate) fn too_large(bytes: &[u8], bytes_max: usize) -> Parsed<'_> {
+    let message = format!("the record has more than {bytes_max} bytes");
     Parsed::Malformed { reason: Malformed::TooLarge, message, data: bytes }
 }
 
@@ -136,12 +136,27 @@ struct LogEvent<'a> {
 }
 
 /// Parses records one after the other, in a buffer that it keeps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parser {
     inflated: Vec<u8>,
+    input_bytes_max: usize,
+}
+
+impl Default for Parser {
+    /// For records of a stream.
+    fn default() -> Self {
+        Self::new(RECORD_BYTES_MAX)
+    }
 }
 
 impl Parser {
+    /// A parser for inputs of up to `input_bytes_max` bytes after decompression: files of many records may be larger
+    /// than a record may.
+    #[must_use]
+    pub fn new(input_bytes_max: usize) -> Self {
+        Self { inflated: Vec::new(), input_bytes_max }
+    }
+
     /// Calls `visit` for every record in `bytes`, which arrived at `arrived_ms`: at least once, whatever they are.
     pub fn parse(&mut self, bytes: &[u8], arrived_ms: i64, visit: &mut dyn FnMut(Parsed<'_>)) {
         self.unwrap(bytes, arrived_ms, 0, visit);
@@ -154,10 +169,10 @@ impl Parser {
         }
         let mut inflated = std::mem::take(&mut self.inflated);
         inflated.clear();
-        let read = MultiGzDecoder::new(bytes).take(RECORD_BYTES_MAX as u64 + 1).read_to_end(&mut inflated);
+        let read = MultiGzDecoder::new(bytes).take(self.input_bytes_max as u64 + 1).read_to_end(&mut inflated);
         match read {
             // Reported as it came: what was read of it is cut, and could never be replayed.
-            Ok(_) if inflated.len() > RECORD_BYTES_MAX => visit(too_large(bytes)),
+            Ok(_) if inflated.len() > self.input_bytes_max => visit(too_large(bytes, self.input_bytes_max)),
             Ok(_) => self.text(&inflated, arrived_ms, wrappers, visit),
             Err(error) => visit(malformed(Malformed::BadGzip, error.to_string())),
         }
@@ -166,8 +181,8 @@ impl Parser {
 
     fn text(&mut self, bytes: &[u8], arrived_ms: i64, wrappers: usize, visit: &mut dyn FnMut(Parsed<'_>)) {
         let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: bytes };
-        if bytes.len() > RECORD_BYTES_MAX {
-            return visit(too_large(bytes));
+        if bytes.len() > self.input_bytes_max {
+            return visit(too_large(bytes, self.input_bytes_max));
         }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,

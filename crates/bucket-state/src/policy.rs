@@ -81,7 +81,9 @@ impl Policy {
                     let entry = self.allows.entry(principal);
                     let allowance = entry.or_insert(Allowance { actions: BTreeSet::new(), conditional: true });
                     allowance.actions.extend(actions);
-                    allowance.actions.extend(texts(&statement["NotAction"]).iter().map(|action| format!("not {action}")));
+                    allowance
+                        .actions
+                        .extend(texts(&statement["NotAction"]).iter().map(|action| format!("not {action}")));
                     allowance.conditional &= conditional;
                 }
             }
@@ -112,9 +114,10 @@ fn texts(node: &Value) -> Vec<String> {
 
 fn principals(node: &Value) -> Vec<Principal> {
     match node {
-        Value::Object(kinds) => {
-            kinds.iter().flat_map(|(kind, names)| texts(names).into_iter().map(move |name| (kind.clone(), name))).collect()
-        }
+        Value::Object(kinds) => kinds
+            .iter()
+            .flat_map(|(kind, names)| texts(names).into_iter().map(move |name| (kind.clone(), name)))
+            .collect(),
         other => texts(other).into_iter().map(|name| ("AWS".to_owned(), name)).collect(),
     }
 }
@@ -130,9 +133,10 @@ fn denies_plain_http(statement: &Value) -> bool {
 /// Each condition as lower-case operator, lower-case key and values.
 fn conditions(node: &Value) -> impl Iterator<Item = (String, String, Vec<String>)> {
     node.as_object().into_iter().flatten().flat_map(|(operator, keys)| {
-        keys.as_object().into_iter().flatten().map(move |(key, values)| {
-            (operator.to_ascii_lowercase(), key.to_ascii_lowercase(), texts(values))
-        })
+        keys.as_object()
+            .into_iter()
+            .flatten()
+            .map(move |(key, values)| (operator.to_ascii_lowercase(), key.to_ascii_lowercase(), texts(values)))
     })
 }
 
@@ -172,8 +176,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn public(principal: Value, condition: Value) -> bool {
-        let statement = json!({"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Condition": condition});
+    fn public(principal: &Value, condition: &Value) -> bool {
+        let statement =
+            json!({"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Condition": condition});
         Policy::read(&json!({"Statement": statement})).expect("a policy").public
     }
 
@@ -193,10 +198,14 @@ mod tests {
             (json!("*"), json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3"}}), true),
             (json!("*"), json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}}), true),
             (json!("*"), json!({"StringEquals": {"aws:UserAgent": "fixed"}}), true),
-            (json!("*"), json!({"ArnLike": {"s3:DataAccessPointArn": "arn:aws:s3:eu-west-1:111122223333:accesspoint/*"}}), false),
+            (
+                json!("*"),
+                json!({"ArnLike": {"s3:DataAccessPointArn": "arn:aws:s3:eu-west-1:111122223333:accesspoint/*"}}),
+                false,
+            ),
         ];
         for (principal, condition, expected) in cases {
-            assert_eq!(public(principal.clone(), condition.clone()), expected, "{principal} {condition}");
+            assert_eq!(public(&principal, &condition), expected, "{principal} {condition}");
         }
     }
 

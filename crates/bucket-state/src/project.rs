@@ -226,7 +226,8 @@ fn provenance(bucket: &Bucket<'_>, contested: &[&str]) -> Value {
             "actor": origin.and_then(|origin| origin.actor.as_deref()),
         })
     };
-    let mut facets = vec![("creation", from(if bucket.created().is_some() { "event" } else { "unknown" }, bucket.created()))];
+    let mut facets =
+        vec![("creation", from(if bucket.created().is_some() { "event" } else { "unknown" }, bucket.created()))];
     for facet in Facet::ALL {
         let origin = bucket.register(facet).map(|register| register.origin.as_ref());
         let mut entry = match bucket.known(facet) {

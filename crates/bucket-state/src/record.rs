@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::body::{self, Body};
 use crate::catalogue::{self, ACL_KEYS, Call, Effect, Facet};
 use crate::event::{Change, Event, Owner, TagChange};
-use crate::parse::{Malformed, Parsed};
+use crate::parse::{Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::register::{Setting, Unknown};
 use crate::resource::ResourceId;
 use crate::stamp::{Origin, Stamp};
@@ -166,6 +166,9 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 /// Judges one record. `json` is the record's own text.
 pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
     let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: json.as_bytes() };
+    if json.len() > RECORD_BYTES_MAX {
+        return too_large(json.as_bytes(), RECORD_BYTES_MAX);
+    }
     let head: Head<'_> = match serde_json::from_str(json) {
         Ok(head) => head,
         Err(error) if error.is_data() => return malformed(Malformed::UnexpectedShape, error.to_string()),
@@ -202,7 +205,8 @@ impl Record<'_> {
         let stamp = self.stamp(arrived_ms)?;
         let none = Parameters(Vec::new());
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
-        let region = match body::filled(&parameters.value("CreateBucketConfiguration")["LocationConstraint"]).as_deref() {
+        let region = match body::filled(&parameters.value("CreateBucketConfiguration")["LocationConstraint"]).as_deref()
+        {
             Some("EU") => "eu-west-1".into(),
             Some(constraint) => constraint.into(),
             None => Box::from(self.aws_region.as_ref()),
@@ -210,8 +214,10 @@ impl Record<'_> {
         let resource = self.bucket(call, parameters, &region)?;
         let change = change(call, parameters, &region)?;
         let user = self.user_identity.as_ref();
-        let actor = user.and_then(|user| [&user.arn, &user.invoked_by, &user.principal_id].into_iter().flatten().next());
-        let origin = Origin { stamp, actor: actor.map(|actor| actor.as_ref().into()), event_id: self.event_id.as_ref().into() };
+        let actor =
+            user.and_then(|user| [&user.arn, &user.invoked_by, &user.principal_id].into_iter().flatten().next());
+        let origin =
+            Origin { stamp, actor: actor.map(|actor| actor.as_ref().into()), event_id: self.event_id.as_ref().into() };
         Ok(Event {
             owner: self.owner(call, &resource),
             resource,
@@ -269,7 +275,10 @@ impl Record<'_> {
     }
 
     fn named_bucket(&self) -> Option<&str> {
-        self.bucket_resource()?.arn.as_deref().filter(|arn| arn.split(":s3:::").nth(1).is_some_and(|name| !name.is_empty()))
+        self.bucket_resource()?
+            .arn
+            .as_deref()
+            .filter(|arn| arn.split(":s3:::").nth(1).is_some_and(|name| !name.is_empty()))
     }
 
     /// The owning account. A record without resources was delivered to the owner, unless it may be the caller's

@@ -136,9 +136,9 @@ impl<V: Ord> Register<V> {
 
     /// Whether CloudTrail's times leave open which of several writes was the last.
     pub fn contested(&self) -> bool {
-        self.tie.as_ref().is_some_and(|tie| {
-            tie.least != tie.greatest && (tie.lacked || tie.last_least != tie.last_greatest)
-        })
+        self.tie
+            .as_ref()
+            .is_some_and(|tie| tie.least != tie.greatest && (tie.lacked || tie.last_least != tie.last_greatest))
     }
 
     /// Whether every event of this register is certainly older than the last one of `other`.
@@ -185,7 +185,10 @@ mod tests {
         Register::new(Arc::new(Origin { stamp, actor: None, event_id: identity.into() }), 0)
     }
 
-    fn contested(writes: &[(i64, Option<i64>, &str)]) -> bool {
+    /// Second, milliseconds and identity.
+    type Write = (i64, Option<i64>, &'static str);
+
+    fn contested(writes: &[Write]) -> bool {
         let mut writes = writes.iter().map(|(second, millis, identity)| write(*second, *millis, identity));
         let mut register = writes.next().expect("at least one write");
         for other in writes {
@@ -196,7 +199,7 @@ mod tests {
 
     #[test]
     fn only_writes_that_cannot_be_ordered_contest_a_register() {
-        let cases: [(&str, &[(i64, Option<i64>, &str)], bool); 7] = [
+        let cases: [(&str, &[Write], bool); 7] = [
             ("one write", &[(5, None, "a")], false),
             ("the same write twice", &[(5, None, "a"), (5, None, "a")], false),
             ("different seconds", &[(5, None, "a"), (6, None, "b")], false),

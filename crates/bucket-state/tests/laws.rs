@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bucket_state::{BucketState, Change, Event, Facet, Origin, Parsed, Parser, ResourceId, Setting, Stamp, TagChange, project};
+use bucket_state::{
+    BucketState, Change, Event, Facet, Origin, Parsed, Parser, ResourceId, Setting, Stamp, TagChange, project,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 

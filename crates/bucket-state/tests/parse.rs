@@ -57,7 +57,10 @@ fn a_form_without_a_record_is_ignored_once() {
         ("a data message without events", log_message("DATA_MESSAGE", &[])),
         ("an empty Records file", json!({"Records": []})),
         ("an EventBridge event of S3's own", json!({"detail-type": "Object Created", "detail": {"version": "0"}})),
-        ("an event about an account", json!({"detail-type": "AWS Console Sign In via CloudTrail", "detail": cleared()})),
+        (
+            "an event about an account",
+            json!({"detail-type": "AWS Console Sign In via CloudTrail", "detail": cleared()}),
+        ),
     ];
     for (case, value) in cases {
         assert_eq!(outcomes(&bytes(&value)), ["ignored not_cloudtrail"], "{case}");
@@ -123,7 +126,11 @@ fn bytes_that_are_no_record_are_reported_with_the_reason() {
         ("an envelope of nothing", bytes(&json!({"detail-type": "AWS API Call via CloudTrail"})), "unexpected_shape"),
         ("an envelope of null", api_call(Value::Null), "unexpected_shape"),
         ("an envelope of a text", api_call(json!(good)), "unexpected_shape"),
-        ("log events without a message", bytes(&json!({"messageType": "DATA_MESSAGE", "logEvents": [{}]})), "unexpected_shape"),
+        (
+            "log events without a message",
+            bytes(&json!({"messageType": "DATA_MESSAGE", "logEvents": [{}]})),
+            "unexpected_shape",
+        ),
         ("a dead letter of no base64", bytes(&json!({"reason": "not_json", "data": "*"})), "unexpected_shape"),
         ("a dead letter of a number", bytes(&json!({"reason": "not_json", "data": 7})), "unexpected_shape"),
         ("a dead letter of no record", bytes(&dead_letter(b"ledger", ON_TIME)), "not_json"),
@@ -204,7 +211,11 @@ fn no_depth_of_nesting_exhausts_the_stack() {
     let cases = [
         ("arrays alone", deep.clone(), "malformed unexpected_shape"),
         ("objects alone", objects.clone(), "malformed unexpected_shape"),
-        ("an envelope's detail", format!(r#"{{"detail-type":"AWS API Call via CloudTrail","detail":{objects}}}"#), "malformed unexpected_shape"),
+        (
+            "an envelope's detail",
+            format!(r#"{{"detail-type":"AWS API Call via CloudTrail","detail":{objects}}}"#),
+            "malformed unexpected_shape",
+        ),
         ("a Records file", format!(r#"{{"Records":[{deep}]}}"#), "malformed unexpected_shape"),
         ("a member that nobody reads", inside("tlsDetails"), event),
         ("a member of another type", inside("sharedEventID"), "malformed unexpected_shape"),

@@ -42,12 +42,6 @@ pub struct SaveReport {
     pub arrived_ms: Vec<i64>,
 }
 
-/// What to do about one resource.
-enum Decision {
-    Unchanged,
-    Write(Save),
-}
-
 impl<C> Sealed<C> {
     /// Merges each delta into its row, and writes what changed on the condition that the row has not moved. The
     /// store is asked until it answers; dropping the future gives up, and the cut is then not checkpointed.
@@ -106,11 +100,11 @@ async fn save_batch(
     let (mut places, mut saves) = (Vec::new(), Vec::new());
     for (place, ((id, delta), row)) in batch.iter().zip(rows).enumerate() {
         match decide(id, delta, row, &sinks, clock(), report) {
-            Decision::Unchanged => {
+            None => {
                 report.unchanged += 1;
                 report.arrived_ms.push(delta.arrived_ms);
             }
-            Decision::Write(save) => {
+            Some(save) => {
                 places.push(place);
                 saves.push(save);
             }
@@ -133,7 +127,7 @@ async fn save_batch(
     Ok(again)
 }
 
-/// Merges a delta into a row, and judges whether the outbox must hear of it.
+/// Merges a delta into a row, and judges whether the outbox must hear of it. Nothing where nothing changes.
 fn decide(
     id: &ResourceId,
     delta: &Delta,
@@ -141,22 +135,22 @@ fn decide(
     sinks: &[SinkName],
     now_ms: i64,
     report: &mut SaveReport,
-) -> Decision {
+) -> Option<Save> {
     let mark = PendingMark { since_ms: now_ms, arrived_ms: delta.arrived_ms, happened_ms: delta.happened_ms };
     let Some(mut row) = row else {
         let state = delta.state.clone();
         report.contested += contested(id, &state).len() as u64;
-        return Decision::Write(Save { resource: id.clone(), based_on: 0, state, mark: Some(mark) });
+        return Some(Save { resource: id.clone(), based_on: 0, state, mark: Some(mark) });
     };
     let before = contested(id, &row.state);
     if !row.state.merge(delta.state.clone()) {
-        return Decision::Unchanged;
+        return None;
     }
     let after = contested(id, &row.state);
     report.contested += after.iter().filter(|facet| !before.contains(facet)).count() as u64;
     let shown = row.shown_everywhere(&project(id, &row.state).digest(), sinks);
     let mark = (!shown).then_some(mark);
-    Decision::Write(Save { resource: id.clone(), based_on: row.version, state: row.state, mark })
+    Some(Save { resource: id.clone(), based_on: row.version, state: row.state, mark })
 }
 
 /// Full jitter: anything up to a bound that doubles with each failure in a row.

@@ -27,5 +27,5 @@ pub use sink::{GraphSink, SinkError, Verdict};
 pub use sqlite::SqliteFile;
 pub use sqlite_graph::{BucketView, SqliteGraph};
 pub use sqlite_store::SqliteStore;
-pub use store::{Backlog, PendingQuery, Save, SaveOutcome, Settlement, StateStore, StoreError, Settling};
+pub use store::{Backlog, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError};
 pub use window::{Limits, Sealed, Window};

@@ -87,11 +87,7 @@ impl OutboxError {
 
 impl<'a> Pending<'a> {
     /// Reads and projects those of `ids` that are still pending for `sink`.
-    async fn read(
-        store: &'a dyn StateStore,
-        sink: &'a dyn GraphSink,
-        ids: &[ResourceId],
-    ) -> Result<Self, StoreError> {
+    async fn read(store: &'a dyn StateStore, sink: &'a dyn GraphSink, ids: &[ResourceId]) -> Result<Self, StoreError> {
         let (mut rows, mut snapshots) = (Vec::new(), Vec::new());
         for (id, row) in ids.iter().zip(store.load(ids).await?) {
             let Some(row) = row else { continue };
@@ -141,10 +137,14 @@ impl Acknowledged<'_> {
 
     /// A graph that shows a version above the stored one was fed by a store of which this is an old copy.
     async fn refuse_to_be_outrun(&self) -> Result<(), OutboxError> {
-        let newer: Vec<(&ResourceId, Version)> = self.settled.iter().filter_map(|settled| match settled.verdict {
-            Verdict::Newer(version) => Some((&settled.resource, version)),
-            _ => None,
-        }).collect();
+        let newer: Vec<(&ResourceId, Version)> = self
+            .settled
+            .iter()
+            .filter_map(|settled| match settled.verdict {
+                Verdict::Newer(version) => Some((&settled.resource, version)),
+                _ => None,
+            })
+            .collect();
         if newer.is_empty() {
             return Ok(());
         }

@@ -1,13 +1,17 @@
 //! A SQLite file, shared by everything that this process keeps in it and by other processes.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Two processes that make one file at once do not wait for each other by that time-out.
+const OPENING_TRIES: u32 = 100;
+const OPENING_WAIT: Duration = Duration::from_millis(50);
 
 /// One connection to one file. Clones share it, so that the state and the graph in one file take turns here
 /// instead of polling for the file's lock.
@@ -23,16 +27,18 @@ impl SqliteFile {
     /// # Errors
     /// One line that names the path and the mend.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let connection = Connection::open(path).map_err(|error| unusable(path, &error))?;
-        let prepare = || -> rusqlite::Result<()> {
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            // A cleared mark in one file must not outlive the snapshot in another: every commit is on disk.
-            connection.pragma_update(None, "synchronous", "full")?;
-            connection.set_prepared_statement_cache_capacity(64);
-            Ok(())
+        must_not_be_another_file(path)?;
+        let mut tries = 1;
+        let connection = loop {
+            match connect(path) {
+                Ok(connection) => break connection,
+                Err(error) if is_busy(&error) && tries < OPENING_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(OPENING_WAIT);
+                }
+                Err(error) => return Err(unusable(path, &error)),
+            }
         };
-        prepare().map_err(|error| unusable(path, &error))?;
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
     }
 
@@ -44,7 +50,10 @@ impl SqliteFile {
         if path.is_file() {
             return Self::open(path);
         }
-        Err(format!("{}: no such file; run `trailgraph demo` or `trailgraph run` first, or name another", path.display()))
+        Err(format!(
+            "{}: no such file; run `trailgraph demo` or `trailgraph run` first, or name another",
+            path.display()
+        ))
     }
 
     /// The file's path.
@@ -63,7 +72,8 @@ impl SqliteFile {
             )?;
             transaction.execute("INSERT OR IGNORE INTO schema_versions VALUES (?1, ?2)", (part, version))?;
             let stored =
-                transaction.query_row("SELECT version FROM schema_versions WHERE part = ?1", [part], |row| row.get(0))?;
+                transaction
+                    .query_row("SELECT version FROM schema_versions WHERE part = ?1", [part], |row| row.get(0))?;
             if stored <= version {
                 transaction.execute_batch(tables)?;
                 transaction.commit()?;
@@ -73,7 +83,9 @@ impl SqliteFile {
         .map_err(|error| unusable(&self.path, &error))?;
         if stored > version {
             let path = self.path.display();
-            return Err(format!("{path}: its {part} has schema {stored}, newer than this build's {version}: run the newer build"));
+            return Err(format!(
+                "{path}: its {part} has schema {stored}, newer than this build's {version}: run the newer build"
+            ));
         }
         Ok(())
     }
@@ -95,6 +107,33 @@ impl SqliteFile {
     /// A panic while the lock was held left no transaction behind: each one rolls back as it unwinds.
     pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A cleared mark in one file must not outlive the snapshot in another: every commit is on disk.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+/// SQLite takes a file of a few bytes for an empty database, and would overwrite it.
+fn must_not_be_another_file(path: &Path) -> Result<(), String> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    let mut head = Vec::new();
+    match std::fs::File::open(path).map(|file| file.take(MAGIC.len() as u64).read_to_end(&mut head)) {
+        Ok(Ok(_)) if !head.is_empty() && head != MAGIC => {
+            Err(format!("{}: file is not a database; name a SQLite file, or one that does not exist", path.display()))
+        }
+        // Whatever else is wrong, opening says it.
+        _ => Ok(()),
     }
 }
 

@@ -161,7 +161,8 @@ impl GraphSink for SqliteGraph {
         generation: Generation,
         snapshots: &[(Version, Snapshot)],
     ) -> Result<Vec<Verdict>, SinkError> {
-        let prepared: Vec<Prepared> = snapshots.iter().map(|(version, snapshot)| Prepared::new(*version, snapshot)).collect();
+        let prepared: Vec<Prepared> =
+            snapshots.iter().map(|(version, snapshot)| Prepared::new(*version, snapshot)).collect();
         let done = self
             .file
             .with(move |connection| {
@@ -222,7 +223,8 @@ impl Prepared {
         transaction: &Transaction<'_>,
         generation: Generation,
     ) -> rusqlite::Result<Result<Verdict, Generation>> {
-        let mut query = transaction.prepare_cached("SELECT generation, version, digest FROM heads WHERE resource = ?1")?;
+        let mut query =
+            transaction.prepare_cached("SELECT generation, version, digest FROM heads WHERE resource = ?1")?;
         let head = query.query_row([&self.resource], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)));
         let head: Option<(Generation, i64, Digest)> = head.optional()?;
         let mut unchanged = false;

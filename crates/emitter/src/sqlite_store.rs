@@ -58,8 +58,7 @@ impl SqliteStore {
         file.prepare("state", SCHEMA_VERSION, TABLES)?;
         let generation = || -> rusqlite::Result<Generation> {
             let connection = file.lock();
-            connection
-                .execute("INSERT INTO store SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM store)", [now_ms])?;
+            connection.execute("INSERT INTO store SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM store)", [now_ms])?;
             connection.query_row("SELECT generation FROM store", [], |row| row.get(0))
         }()
         .map_err(|error| format!("{}: {error}", file.path().display()))?;
@@ -71,7 +70,8 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn is_empty(&self) -> Result<bool, StoreError> {
-        self.with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM states)", [], |row| row.get(0))).await
+        self.with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM states)", [], |row| row.get(0)))
+            .await
     }
 
     async fn with<T: Send + 'static>(
@@ -120,7 +120,11 @@ impl StateStore for SqliteStore {
                 wanted.iter().map(|resource| load_row(&transaction, resource)).collect::<rusqlite::Result<Vec<_>>>()
             })
             .await?;
-        found.into_iter().zip(resources).map(|(row, resource)| row.map(|row| row.decode(resource)).transpose()).collect()
+        found
+            .into_iter()
+            .zip(resources)
+            .map(|(row, resource)| row.map(|row| row.decode(resource)).transpose())
+            .collect()
     }
 
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
@@ -128,7 +132,8 @@ impl StateStore for SqliteStore {
         self.with(move |connection| {
             let encoded: Vec<_> = saves.iter().map(|save| save.state.encode()).collect();
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let outcomes = saves.iter().zip(encoded).map(|(save, state)| write_row(&transaction, save, &state, &worker));
+            let outcomes =
+                saves.iter().zip(encoded).map(|(save, state)| write_row(&transaction, save, &state, &worker));
             let outcomes = outcomes.collect::<rusqlite::Result<Vec<_>>>()?;
             transaction.commit()?;
             Ok(outcomes)
@@ -144,10 +149,10 @@ impl StateStore for SqliteStore {
                  ORDER BY since LIMIT ?4",
             )?;
             let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-            let rows = statement.query_map(
-                (query.sink.as_str(), &query.worker, query.others_before_ms, limit),
-                |row| Ok(ResourceId::from(row.get_ref(0)?.as_str()?)),
-            )?;
+            let rows = statement
+                .query_map((query.sink.as_str(), &query.worker, query.others_before_ms, limit), |row| {
+                    Ok(ResourceId::from(row.get_ref(0)?.as_str()?))
+                })?;
             rows.collect()
         })
         .await
@@ -170,9 +175,8 @@ impl StateStore for SqliteStore {
     async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
         let sink = sink.clone();
         self.with(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT count(*), min(since) FROM marks WHERE sink = ?1 AND since IS NOT NULL",
-            )?;
+            let mut statement = connection
+                .prepare_cached("SELECT count(*), min(since) FROM marks WHERE sink = ?1 AND since IS NOT NULL")?;
             let (rows, oldest_ms) =
                 statement.query_row([sink.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
             let rejected: i64 = connection.query_row(
@@ -230,8 +234,8 @@ fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &
         let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO states VALUES (?1, ?2, ?3)")?;
         insert.execute((resource, version.cast_signed(), state))?
     } else {
-        let mut update =
-            transaction.prepare_cached("UPDATE states SET version = ?2, state = ?3 WHERE resource = ?1 AND version = ?4")?;
+        let mut update = transaction
+            .prepare_cached("UPDATE states SET version = ?2, state = ?3 WHERE resource = ?1 AND version = ?4")?;
         update.execute((resource, version.cast_signed(), state, save.based_on.cast_signed()))?
     };
     if written == 0 {

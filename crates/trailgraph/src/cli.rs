@@ -169,7 +169,13 @@ pub struct HealthArgs {
 #[derive(Clone, Debug, Args)]
 pub struct StoreArgs {
     /// A graph to keep up to date; may be repeated
-    #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "TRAILGRAPH_GRAPH",
+        value_name = "sqlite:PATH",
+        default_value = "sqlite:trailgraph.db",
+        value_delimiter = ','
+    )]
     pub graph: Vec<SqliteUrl>,
     /// Where the states of the buckets are kept
     #[arg(long, env = "TRAILGRAPH_STATE", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
@@ -262,9 +268,9 @@ fn parse_start(text: &str) -> Result<Start, String> {
     match text {
         "trim-horizon" => Ok(Start::TrimHorizon),
         "latest" => Ok(Start::Latest),
-        time => clock::parse_rfc3339(time).map(Start::At).map_err(|_| {
-            "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z".into()
-        }),
+        time => clock::parse_rfc3339(time)
+            .map(Start::At)
+            .map_err(|_| "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z".into()),
     }
 }
 
@@ -282,7 +288,13 @@ mod tests {
     #[test]
     fn a_value_that_cannot_be_read_is_answered_with_what_could_be() {
         assert!(parse_duration("0s").is_err() && parse_duration("five").is_err());
-        assert_eq!(parse_start("noon").unwrap_err(), "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z");
-        assert_eq!("bolt://x".parse::<SqliteUrl>().unwrap_err(), "expected sqlite:PATH, such as sqlite:./trailgraph.db");
+        assert_eq!(
+            parse_start("noon").unwrap_err(),
+            "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z"
+        );
+        assert_eq!(
+            "bolt://x".parse::<SqliteUrl>().unwrap_err(),
+            "expected sqlite:PATH, such as sqlite:./trailgraph.db"
+        );
     }
 }

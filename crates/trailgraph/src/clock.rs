@@ -24,6 +24,7 @@ pub fn rfc3339(ms: i64) -> String {
 /// # Errors
 /// A sentence with an example.
 pub fn parse_rfc3339(text: &str) -> Result<i64, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "not a time such as 2026-03-01T12:00:00Z".to_owned())?;
+    let time =
+        OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "not a time such as 2026-03-01T12:00:00Z".to_owned())?;
     Ok(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
 }

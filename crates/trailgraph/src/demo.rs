@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bucket_state::RECORD_BYTES_MAX;
 use emitter::{OutboxSettings, Window};
 use shard_consumer::{Cut, MemoryInput, MemoryParams, MemorySource, Record, ShardId};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,10 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     let (sink_names, graph) = (stores.sink_names(), stores.graphs.first().map(Arc::clone));
     let metrics = Arc::new(Metrics::new(&sink_names));
     let addr = serve(args.metrics_addr, &metrics).await?;
-    eprintln!("demo: {} events about {} buckets into ./{FILE}; metrics at http://{addr}/metrics", args.events, args.buckets);
+    eprintln!(
+        "demo: {} events about {} buckets into ./{FILE}; metrics at http://{addr}/metrics",
+        args.events, args.buckets
+    );
 
     let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("demo-{number}").as_str())).collect();
     let (source, input) = MemorySource::new(MemoryParams {
@@ -63,6 +67,7 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
         window: Arc::new(Window::new(limits(args.window), Cut::default())),
         permit: Permit::accounts(Traffic::accounts()),
         until_ms: None,
+        input_bytes_max: RECORD_BYTES_MAX,
         dead_letters: stores.dead_letters,
         metrics: Arc::clone(&metrics),
         observe: Box::new(|_| {}),
@@ -87,7 +92,7 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
 
 /// The events end about now, so that none seems to come from the future.
 fn traffic(args: &DemoArgs) -> Traffic {
-    let spacing_ms = if args.rate == 0 { 10 } else { (1_000 / args.rate).max(1) };
+    let spacing_ms = 1_000_u32.checked_div(args.rate).unwrap_or(10).max(1);
     let traffic = Traffic { seed: args.seed, events: args.events, buckets: args.buckets, start_ms: 0, spacing_ms };
     let start_ms = clock::now_ms() - if args.rate == 0 { traffic.duration_ms() } else { 0 };
     Traffic { start_ms, ..traffic }
@@ -120,7 +125,8 @@ fn number_as_f64(number: u64) -> f64 {
 }
 
 fn shard_of(event: &Generated, shards: usize) -> usize {
-    let hash = event.partition_key.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+    let hash =
+        event.partition_key.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
     hash % shards
 }
 
@@ -140,7 +146,10 @@ fn make_anew(file: &Path) -> Result<(), Failure> {
         let path = PathBuf::from(format!("{}{suffix}", file.display()));
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::Usage(format!("./{}: {error}; run the demo in a folder that can be written", path.display())));
+                return Err(Failure::Usage(format!(
+                    "./{}: {error}; run the demo in a folder that can be written",
+                    path.display()
+                )));
             }
             _ => {}
         }
@@ -174,7 +183,13 @@ async fn look_at(graph: &emitter::SqliteGraph) -> Result<(), String> {
         .filter(|entity| entity["_type"] == "aws_s3_bucket" && entity["placeholder"] != true)
         .filter_map(|entity| entity["name"].as_str())
         .collect();
-    println!("  {:<18}{} buckets, {} entities, {} relationships", "graph", buckets.len(), entities.len(), relationships.len());
+    println!(
+        "  {:<18}{} buckets, {} entities, {} relationships",
+        "graph",
+        buckets.len(),
+        entities.len(),
+        relationships.len()
+    );
     let Some(example) = buckets.first() else { return Ok(()) };
     println!("\nLook at it:");
     println!("  trailgraph graph show {example} --graph sqlite:{FILE}");

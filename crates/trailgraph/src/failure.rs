@@ -8,7 +8,7 @@ use shard_consumer::SourceError;
 /// Why a command ended.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line or what it names is wrong: exit code 2. Nothing was changed.
+    /// The command line or what it names is wrong: exit code 2. No record was read.
     Usage(String),
     /// Something failed while running, or findings were made: exit code 1.
     Running(anyhow::Error),

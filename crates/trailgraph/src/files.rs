@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
 
 /// A line, or a file that is one JSON value over many lines, may be this large.
-const TEXT_BYTES_MAX: u64 = 256 << 20;
+pub const TEXT_BYTES_MAX: usize = 256 << 20;
 
 /// All files below `inputs`, in the order given, folders sorted by name; `-` stays as it is.
 ///
@@ -58,7 +58,7 @@ pub fn read(path: &Path, mut visit: impl FnMut(Vec<u8>)) -> Result<(), String> {
     let mut line = next_line(&mut text).map_err(named)?;
     if line.as_ref().is_some_and(|line| !is_json(line)) {
         let mut whole = line.take().unwrap_or_default();
-        text.by_ref().take(TEXT_BYTES_MAX).read_to_end(&mut whole).map_err(named)?;
+        text.by_ref().take(TEXT_BYTES_MAX as u64).read_to_end(&mut whole).map_err(named)?;
         if is_json(&whole) {
             visit(whole);
         } else {
@@ -78,7 +78,7 @@ pub fn read(path: &Path, mut visit: impl FnMut(Vec<u8>)) -> Result<(), String> {
 fn next_line(text: &mut Box<dyn BufRead + '_>) -> std::io::Result<Option<Vec<u8>>> {
     loop {
         let mut line = Vec::new();
-        if text.take(TEXT_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
+        if text.take(TEXT_BYTES_MAX as u64).read_until(b'\n', &mut line)? == 0 {
             return Ok(None);
         }
         if !is_blank(&line) {
@@ -103,7 +103,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), text).expect("written");
         let mut records = Vec::new();
-        read(file.path(), |record| records.push(String::from_utf8_lossy(record.trim_ascii()).into_owned())).expect("read");
+        read(file.path(), |record| records.push(String::from_utf8_lossy(record.trim_ascii()).into_owned()))
+            .expect("read");
         records
     }
 

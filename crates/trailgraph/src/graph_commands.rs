@@ -27,7 +27,9 @@ pub async fn run(args: GraphArgs) -> Result<(), Failure> {
         GraphCommand::Show { bucket, graph, json } => {
             let found = open(&graph)?.bucket(&bucket).await.map_err(Failure::Usage)?;
             let view = found.ok_or_else(|| {
-                Failure::Running(anyhow::anyhow!("{graph} shows no bucket {bucket:?}: it does not exist, or no event has spoken of it"))
+                Failure::Running(anyhow::anyhow!(
+                    "{graph} shows no bucket {bucket:?}: it does not exist, or no event has spoken of it"
+                ))
             })?;
             if json { as_json(&view)? } else { as_text(&view) }
         }
@@ -63,7 +65,9 @@ fn as_text(view: &BucketView) -> String {
     for (name, value) in view.entity.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_')) {
         line(format_args!("  {name:<26}{}", if is_time(name) { time(value) } else { plain(value) }));
     }
-    line(format_args!("\nfacet              source   event time            event                                 actor"));
+    line(format_args!(
+        "\nfacet              source   event time            event                                 actor"
+    ));
     for facet in view.provenance.as_array().into_iter().flatten() {
         let contested = if facet["contested"] == true { "  (contested: two writes in one second)" } else { "" };
         line(format_args!(

@@ -23,7 +23,10 @@ pub fn run(args: &HealthArgs) -> Result<(), Failure> {
             println!("ok");
             Ok(())
         }
-        status => Err(Failure::Running(anyhow::anyhow!("--metrics-addr {addr}: unhealthy: {}", status.unwrap_or("no answer")))),
+        status => Err(Failure::Running(anyhow::anyhow!(
+            "--metrics-addr {addr}: unhealthy: {}",
+            status.unwrap_or("no answer")
+        ))),
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Intake {
     pub permit: Permit,
     /// Events after this time, in milliseconds since 1970, are ignored.
     pub until_ms: Option<i64>,
+    /// A record's bytes after decompression, at the most.
+    pub input_bytes_max: usize,
     /// Where records go that cannot be understood.
     pub dead_letters: DeadLetters,
     /// Counts everything.
@@ -76,7 +78,7 @@ impl Intake {
     /// Folds a batch, and only then moves the shard's position past it.
     async fn fold(&self, batch: &Batch) {
         self.window.room().await;
-        let mut parser = Parser::default();
+        let mut parser = Parser::new(self.input_bytes_max);
         let mut letters = Vec::new();
         for (number, record) in batch.records.iter().enumerate() {
             self.fold_record(&mut parser, batch, record, &mut letters);
@@ -145,7 +147,7 @@ impl Intake {
             self.metrics.dead_lettered(*reason);
             tracing::warn!(
                 reason = letter.reason,
-                message = letter.message,
+                fault = letter.message,
                 shard = letter.shard,
                 sequence_number = letter.sequence_number,
                 "a record became a dead letter"

@@ -25,7 +25,8 @@ const STAGES: [&str; 5] = ["arrival", "fold", "save", "emit", "total"];
 
 /// Seconds: from one window's jitter to a day.
 const SECONDS: [f64; 19] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0, 86_400.0,
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3_600.0,
+    86_400.0,
 ];
 const COUNTS: [f64; 10] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 100_000.0];
 
@@ -118,7 +119,8 @@ impl Metrics {
             leases_held: make.gauge("leases_held", "Leases that this worker holds"),
             lease_events: make.counters("lease_events_total", "What happened to leases", &["kind"]),
             dirty: make.gauge("dirty_resources", "Resources folded and not yet sealed"),
-            pending: make.register(IntGaugeVec::new(Maker::opts("pending_resources", "Rows that wait for a sink"), &["sink"])),
+            pending: make
+                .register(IntGaugeVec::new(Maker::opts("pending_resources", "Rows that wait for a sink"), &["sink"])),
             oldest_pending: make.gauges("oldest_pending_seconds", "How long the oldest pending row has waited", "sink"),
             window_events: make.histogram("window_events", "Events in a window", &COUNTS),
             window_resources: make.histogram("window_resources", "Resources in a window", &COUNTS),
@@ -151,7 +153,9 @@ impl Metrics {
         ["saved", "unchanged", "conflict"].iter().for_each(|outcome| drop(self.saves.with_label_values(&[outcome])));
         STAGES.iter().for_each(|stage| drop(self.freshness.with_label_values(&[stage])));
         for sink in sinks {
-            SNAPSHOT_OUTCOMES.iter().for_each(|outcome| drop(self.snapshots.with_label_values(&[sink.as_str(), outcome])));
+            SNAPSHOT_OUTCOMES
+                .iter()
+                .for_each(|outcome| drop(self.snapshots.with_label_values(&[sink.as_str(), outcome])));
             self.pending.with_label_values(&[sink]).set(0);
             self.oldest_pending.with_label_values(&[sink]).set(0.0);
             drop(self.emit_seconds.with_label_values(&[sink]));
@@ -262,7 +266,9 @@ impl Metrics {
     pub fn waiting(&self, dirty: usize, sink: &str, backlog: &Backlog, now_ms: i64) {
         self.dirty.set(i64::try_from(dirty).unwrap_or(i64::MAX));
         self.pending.with_label_values(&[sink]).set(backlog.rows.cast_signed());
-        self.oldest_pending.with_label_values(&[sink]).set(backlog.oldest_ms.map_or(0.0, |since| seconds(since, now_ms)));
+        self.oldest_pending
+            .with_label_values(&[sink])
+            .set(backlog.oldest_ms.map_or(0.0, |since| seconds(since, now_ms)));
     }
 
     /// The text form that Prometheus scrapes.
@@ -282,7 +288,12 @@ impl Metrics {
     pub fn totals(&self) -> Totals {
         let by_label = |counters: &IntCounterVec, labels: &[&str]| counters.with_label_values(labels).get();
         let events = |outcome: &str| {
-            supported().iter().map(|call| call.name).chain([OTHER]).map(|event| by_label(&self.events, &[event, outcome])).sum()
+            supported()
+                .iter()
+                .map(|call| call.name)
+                .chain([OTHER])
+                .map(|event| by_label(&self.events, &[event, outcome]))
+                .sum()
         };
         let reasons = Ignored::ALL.iter().map(|reason| reason.as_str()).chain([AFTER_UNTIL]);
         let nonzero = |(_, count): &(&'static str, u64)| *count > 0;

@@ -43,7 +43,8 @@ impl Stores {
             graphs.push(Arc::new(graph.map_err(in_flag("--graph", url.to_string()))?));
         }
         let path = &args.dead_letters.0;
-        let dead_letters = DeadLetters::open(path).map_err(|error| Failure::flag("--dead-letters", "file", error))?;
+        let dead_letters = DeadLetters::open(path)
+            .map_err(|error| Failure::flag("--dead-letters", format!("file:{}", path.display()), error))?;
         Ok(Self { state: Arc::new(state), graphs, dead_letters })
     }
 

@@ -43,7 +43,8 @@ impl Permit {
             (None, true, _) => Ok(Self::Any),
             (None, false, Some(unsaid)) => Ok(unsaid),
             (None, false, None) => Err(Failure::Usage(
-                "--permit FILE is missing: name the permitted accounts in a file, or permit all with --permit-any".into(),
+                "--permit FILE is missing: name the permitted accounts in a file, or permit all with --permit-any"
+                    .into(),
             )),
         }
     }

@@ -56,6 +56,7 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
         window: Arc::new(Window::new(limits(args.window), Cut::default())),
         permit,
         until_ms: args.until,
+        input_bytes_max: files::TEXT_BYTES_MAX,
         dead_letters: stores.dead_letters,
         metrics: Arc::clone(&metrics),
         observe: Box::new(|_| {}),
@@ -80,7 +81,10 @@ async fn must_be_empty(stores: &Stores) -> Result<(), Failure> {
     }
     for graph in &stores.graphs {
         if !graph.is_empty().await.map_err(Failure::Usage)? {
-            return Err(Failure::Usage(format!("--graph {} is not empty; {because}", emitter::GraphSink::name(graph.as_ref()))));
+            return Err(Failure::Usage(format!(
+                "--graph {} is not empty; {because}",
+                emitter::GraphSink::name(graph.as_ref())
+            )));
         }
     }
     Ok(())

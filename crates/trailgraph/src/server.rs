@@ -40,7 +40,11 @@ pub async fn serve(addr: SocketAddr, metrics: Arc<Metrics>, readiness: Readiness
         .route(
             "/readyz",
             get(async move || {
-                if readiness.get() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+                if readiness.get() {
+                    (StatusCode::OK, "ready\n")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+                }
             }),
         );
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bucket_state::RECORD_BYTES_MAX;
 use emitter::{OutboxSettings, Window};
 use shard_consumer::{Cut, KinesisParams, KinesisSource, ShardEvent, SqliteLeases, kinesis_client};
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +54,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         window: Arc::new(Window::new(limits(args.window), Cut::default())),
         permit,
         until_ms: None,
+        input_bytes_max: RECORD_BYTES_MAX,
         dead_letters: stores.dead_letters,
         metrics,
         observe: Box::new(move |event| {
@@ -67,9 +69,9 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     stop_on_signal(&stop, &readiness).map_err(|error| Failure::Running(error.into()))?;
     tracing::info!(stream = args.stream, worker, metrics = %bound, "reading");
-    let ended = pipeline.run(&stop).await;
+    pipeline.run(&stop).await?;
     tracing::info!("drained");
-    ended
+    Ok(())
 }
 
 /// SIGTERM is how ECS ends a task, SIGINT how a person does. Readiness turns false first.

@@ -50,5 +50,10 @@ pub fn summary(metrics: &Metrics, sinks: &[String], took: Duration) -> String {
 pub fn freshness(metrics: &Metrics) -> Option<String> {
     let half = metrics.freshness_quantile("emit", 0.5)?;
     let most = metrics.freshness_quantile("emit", 0.99)?;
-    Some(format!("  {:<18}p50 {:.2} s, p99 {:.2} s from arrival to graph\n", "freshness", half.as_secs_f64(), most.as_secs_f64()))
+    Some(format!(
+        "  {:<18}p50 {:.2} s, p99 {:.2} s from arrival to graph\n",
+        "freshness",
+        half.as_secs_f64(),
+        most.as_secs_f64()
+    ))
 }

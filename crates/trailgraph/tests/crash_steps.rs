@@ -1,5 +1,7 @@
 //! A worker that dies at any step of the protocol, and another that takes over: the graph is right each time.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -12,11 +14,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bucket_state::{ResourceId, Snapshot};
 use emitter::{
-    Backlog, Generation, GraphSink, Limits, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement, SinkError,
-    SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict, Version, Window,
+    Backlog, Generation, GraphSink, Limits, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement,
+    SinkError, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict, Version, Window,
 };
 use serde_json::{Value, json};
-use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemoryParams, MemorySource, Record, ShardId, ShardSource, SourceError};
+use shard_consumer::{
+    Cut, Deliver, Fault, FaultAt, MemoryParams, MemorySource, Record, ShardId, ShardSource, SourceError,
+};
 use support::events_of_the_fixture;
 use tokio_util::sync::CancellationToken;
 use trailgraph::dead_letters::DeadLetters;
@@ -50,7 +54,7 @@ impl Tripwire {
         if self.passed.fetch_add(1, Ordering::SeqCst) == self.crash_at {
             *self.at.lock().unwrap() = Some(name);
             self.crashed.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -116,7 +120,11 @@ impl GraphSink for WiredGraph {
         self.inner.name()
     }
 
-    async fn replace(&self, generation: Generation, snapshots: &[(Version, Snapshot)]) -> Result<Vec<Verdict>, SinkError> {
+    async fn replace(
+        &self,
+        generation: Generation,
+        snapshots: &[(Version, Snapshot)],
+    ) -> Result<Vec<Verdict>, SinkError> {
         *self.in_flight.lock().unwrap() = snapshots.to_vec();
         self.wire.step("before emit").await;
         self.in_flight.lock().unwrap().clear();
@@ -164,6 +172,7 @@ impl Worker {
             window: Arc::new(Window::new(limits, Cut::default())),
             permit: Permit::Any,
             until_ms: None,
+            input_bytes_max: bucket_state::RECORD_BYTES_MAX,
             dead_letters: DeadLetters::open(&folder.join("dead-letters.jsonl")).unwrap(),
             metrics: Arc::new(Metrics::new(&["sqlite:trailgraph.db".to_owned()])),
             observe: Box::new(|_| {}),
@@ -215,8 +224,10 @@ async fn source() -> MemorySource {
         let fault = Fault::Pause(Duration::from_millis(4));
         FaultAt { shard: shard.clone(), delivery, fault }
     };
-    let faults = shards.iter().flat_map(|shard| (0..EVENTS as u64).map(move |delivery| pause(shard, delivery))).collect();
-    let (source, input) = MemorySource::new(MemoryParams { shards: shards.clone(), waiting_records_most, retain: true, faults });
+    let faults =
+        shards.iter().flat_map(|shard| (0..EVENTS as u64).map(move |delivery| pause(shard, delivery))).collect();
+    let (source, input) =
+        MemorySource::new(MemoryParams { shards: shards.clone(), waiting_records_most, retain: true, faults });
     let records = events_of_the_fixture().into_iter().take(EVENTS).enumerate().map(|(number, data)| Record {
         sequence_number: (number + 1).to_string().into(),
         sub_sequence_number: 0,

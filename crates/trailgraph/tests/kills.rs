@@ -1,5 +1,7 @@
 //! A service that is killed two hundred times at random moments, on a stream of a real protocol server.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +50,10 @@ impl Covered {
         let rows = store.load(&ids).await.unwrap();
         for ((id, state), row) in self.states.iter().zip(rows) {
             let mut stored = row.map(|row| row.state).unwrap_or_default();
-            assert!(!stored.merge(state.clone()), "kill {kill}: a checkpoint passed events of {id} that are not stored");
+            assert!(
+                !stored.merge(state.clone()),
+                "kill {kill}: a checkpoint passed events of {id} that are not stored"
+            );
         }
     }
 }
@@ -93,13 +98,15 @@ async fn two_hundred_kills_lose_nothing_and_never_checkpoint_what_is_not_stored(
     println!("seed {SEED}: {KILLS} kills at {} different checkpoints", positions.len());
     assert!(positions.len() > KILLS / 4, "the kills came while there was something to lose: {}", positions.len());
 
-    let service = stream.serve(&sandbox, &["--worker-id", "worker", "--flush-after", "40ms", "--failover-after", "300ms"]);
+    let service =
+        stream.serve(&sandbox, &["--worker-id", "worker", "--flush-after", "40ms", "--failover-after", "300ms"]);
     eventually("every record is checkpointed", async || {
         stream.is_covered_by(&checkpoints(&leases).await).then_some(())
     })
     .await;
     let sinks = store.sinks().await.unwrap();
-    eventually("every snapshot is emitted", async || (store.backlog(&sinks[0]).await.unwrap().rows == 0).then_some(())).await;
+    eventually("every snapshot is emitted", async || (store.backlog(&sinks[0]).await.unwrap().rows == 0).then_some(()))
+        .await;
     let (code, _) = service.stop("-TERM");
     assert_eq!(code, Some(0));
     assert_eq!(sandbox.export(), undisturbed.export());

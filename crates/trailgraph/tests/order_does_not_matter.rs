@@ -1,5 +1,7 @@
 //! The graph of 5,000 generated events is the same however they come, and equals a plain fold of them.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
 mod oracle;
 mod support;
 

@@ -1,5 +1,7 @@
 //! `trailgraph run` on a stream of a real protocol server.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
 mod support;
 
 use std::time::Duration;
@@ -83,7 +85,8 @@ async fn a_stopped_service_has_saved_what_it_read_and_the_next_one_goes_on() {
         until_ready(&service).await;
         stream.put(events).await;
         eventually("the events are folded", async || {
-            let line = format!("trailgraph_events_total{{event=\"CreateBucket\",outcome=\"applied\"}} {}", events.len());
+            let line =
+                format!("trailgraph_events_total{{event=\"CreateBucket\",outcome=\"applied\"}} {}", events.len());
             service.get("/metrics").filter(|metrics| metrics.contains(&line))
         })
         .await;
@@ -110,7 +113,9 @@ async fn what_is_not_permitted_or_not_understood_is_counted_and_holds_nothing_ba
     stream.put(&creations(3)).await;
     stream.put(&[b"{\"detail\": {\"eventName\": ".to_vec(), vec![0xff, 0xfe, 0x00]]).await;
     let metrics = eventually("all five records are judged", async || {
-        service.get("/metrics").filter(|metrics| metrics.contains("trailgraph_dead_letters_total{reason=\"not_utf8\"} 1"))
+        service
+            .get("/metrics")
+            .filter(|metrics| metrics.contains("trailgraph_dead_letters_total{reason=\"not_utf8\"} 1"))
     })
     .await;
     assert!(metrics.contains("trailgraph_events_total{event=\"CreateBucket\",outcome=\"not_permitted\"} 3"));

@@ -137,7 +137,7 @@ pub(crate) fn at(seconds: f64, call: &str, parameters: Value) -> Value {
     let (whole, rest) = (seconds.floor(), seconds.fract());
     let time = json!({"eventTime": format!("2026-03-01T00:00:{whole:02}Z"), "eventID": format!("event-{seconds}")});
     let record = with(record(call, parameters), time);
-    let end_time = 1_772_323_200_000.0 + (seconds * 1_000.0).round();
+    let end_time = 1_772_323_200_000 + (seconds * 1_000.0).round() as i64;
     if rest > 0.0 { with(record, json!({"additionalEventData": {"endTime": end_time}})) } else { record }
 }
 
@@ -162,8 +162,20 @@ pub(crate) fn properties(records: &[Value]) -> Value {
     let snapshot = snapshot(records);
     let bucket = snapshot.entities.into_iter().find(|entity| entity.key() == LEDGER).expect("the bucket exists");
     const FRAME: &[&str] = &[
-        "_key", "_type", "_class", "name", "displayName", "bucketName", "arn", "accountId", "region", "webLink",
-        "createdOn", "createdBy", "updatedOn", "updatedBy",
+        "_key",
+        "_type",
+        "_class",
+        "name",
+        "displayName",
+        "bucketName",
+        "arn",
+        "accountId",
+        "region",
+        "webLink",
+        "createdOn",
+        "createdBy",
+        "updatedOn",
+        "updatedBy",
     ];
     without(Value::Object(bucket.0), FRAME)
 }

@@ -37,7 +37,9 @@ impl Sandbox {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(TRAILGRAPH);
         command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TRAILGRAPH_") || name.starts_with("AWS_")) {
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.starts_with("TRAILGRAPH_") || name.starts_with("AWS_"))
+        {
             command.env_remove(name);
         }
         command

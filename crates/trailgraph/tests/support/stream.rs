@@ -58,11 +58,16 @@ impl Stream {
         }
     }
 
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+
     /// Puts events, keyed by bucket, and remembers where each went.
     pub(crate) async fn put(&mut self, events: &[Vec<u8>]) {
         for events in events.chunks(100) {
             let entries = events.iter().map(|event| {
-                let entry = PutRecordsRequestEntry::builder().data(Blob::new(event.clone())).partition_key(key_of(event));
+                let entry =
+                    PutRecordsRequestEntry::builder().data(Blob::new(event.clone())).partition_key(key_of(event));
                 entry.build().unwrap()
             });
             let request = self.client.put_records().stream_name(&self.name).set_records(Some(entries.collect()));
@@ -83,7 +88,8 @@ impl Stream {
         let bound = |text: &str| text.parse::<u128>().unwrap();
         let (low, high) = (bound(range.starting_hash_key()), bound(range.ending_hash_key()));
         let middle = (low + (high - low) / 2).to_string();
-        let request = self.client.split_shard().stream_name(&self.name).shard_to_split(shard).new_starting_hash_key(middle);
+        let request =
+            self.client.split_shard().stream_name(&self.name).shard_to_split(shard).new_starting_hash_key(middle);
         request.send().await.unwrap();
         self.wait_until_active().await;
     }
