@@ -2,7 +2,7 @@
 
 mod support;
 
-use bucket_state::RECORD_BYTES_MAX;
+use bucket_state::{Parser, RECORD_BYTES_MAX};
 use serde_json::{Value, json};
 
 use support::*;
@@ -188,6 +188,28 @@ fn a_record_of_ten_mebibytes_is_read_and_a_larger_one_is_not() {
     assert_eq!(outcomes(&fits), ["event DeleteBucketPolicy arn:aws:s3:::ledger"]);
     assert_eq!(outcomes(&gzip(&fits)), ["event DeleteBucketPolicy arn:aws:s3:::ledger"]);
     assert_eq!(outcomes(&too_large), ["malformed too_large"]);
+}
+
+#[test]
+fn a_file_may_be_larger_than_a_record_and_a_record_in_it_may_not() {
+    let (good, event) = (cleared().to_string(), "event DeleteBucketPolicy arn:aws:s3:::ledger");
+    let large = with(cleared(), json!({"tlsDetails": "x".repeat(RECORD_BYTES_MAX)})).to_string();
+    let file = format!(r#"{{"Records": [{good}, {large}, {good}]}}"#);
+    let mut parser = Parser::new(2 * RECORD_BYTES_MAX);
+    for bytes in [file.as_bytes(), &gzip(file.as_bytes())] {
+        assert_eq!(outcomes_of(&mut parser, bytes, ARRIVED_MS), [event, "malformed too_large", event]);
+        assert_eq!(outcomes(bytes), ["malformed too_large"]);
+    }
+}
+
+#[test]
+fn a_parser_is_as_good_after_a_fault_as_before() {
+    let (good, event) = (gzip(cleared().to_string().as_bytes()), "event DeleteBucketPolicy arn:aws:s3:::ledger");
+    let mut parser = Parser::default();
+    for fault in [&b"{"[..], &good[..good.len() - 1], &gzip(b"\xff"), &gzip(&vec![b' '; RECORD_BYTES_MAX + 1])] {
+        assert!(outcomes_of(&mut parser, fault, ARRIVED_MS)[0].starts_with("malformed"));
+        assert_eq!(outcomes_of(&mut parser, &good, ARRIVED_MS), [event]);
+    }
 }
 
 #[test]

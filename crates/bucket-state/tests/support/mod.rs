@@ -92,8 +92,13 @@ pub(crate) fn outcomes(bytes: &[u8]) -> Vec<String> {
 
 /// The same for bytes that arrived at another time.
 pub(crate) fn outcomes_at(bytes: &[u8], arrived_ms: i64) -> Vec<String> {
+    outcomes_of(&mut Parser::default(), bytes, arrived_ms)
+}
+
+/// The same by another parser.
+pub(crate) fn outcomes_of(parser: &mut Parser, bytes: &[u8], arrived_ms: i64) -> Vec<String> {
     let mut outcomes = Vec::new();
-    Parser::default().parse(bytes, arrived_ms, &mut |parsed| {
+    parser.parse(bytes, arrived_ms, &mut |parsed| {
         outcomes.push(match parsed {
             Parsed::Event(event) => format!("event {} {}", event.name, event.resource),
             Parsed::Ignored { reason, call: Some(call) } => format!("ignored {} {call}", reason.as_str()),

@@ -1,0 +1,254 @@
+//! The commit protocol on the embedded store: what is saved, marked, emitted and cleared.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
+mod support;
+
+use async_trait::async_trait;
+use bucket_state::{ResourceId, Snapshot};
+use emitter::{
+    Backlog, Generation, GraphSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, Save, SaveOutcome,
+    SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Verdict, Version,
+};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use support::{NOW, SINK, World, clock, create, delete, id, logging, save, sealed};
+
+async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
+    let saved = sealed(events, 1).save(&world.store, clock).await.unwrap();
+    saved.checkpoint(async |_| Ok::<_, Infallible>(())).await.unwrap()
+}
+
+async fn row(world: &World, bucket: &str) -> Row {
+    world.store.load(&[id(bucket)]).await.unwrap().pop().flatten().unwrap()
+}
+
+async fn pending(store: &SqliteStore, worker: &str, others_before_ms: i64) -> Vec<ResourceId> {
+    let query = PendingQuery { sink: SinkName::from(SINK), worker: worker.into(), others_before_ms, limit: 10 };
+    store.pending(&query).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_window_is_saved_marked_emitted_and_cleared() {
+    let world = World::new().await;
+    let report = window(&world, &[create("app", 1), logging("app", 2, "logs"), create("logs", 1)]).await;
+    assert_eq!((report.saved, report.unchanged, report.conflicts), (2, 0, 0));
+    assert_eq!(pending(&world.store, "worker", 0).await.len(), 2);
+
+    let emitted = world.outbox("worker").round(NOW).await.unwrap().unwrap();
+    assert_eq!((emitted.settled.len(), emitted.cleared), (2, 2));
+    assert_eq!(pending(&world.store, "worker", NOW).await, []);
+    assert!(world.outbox("worker").round(NOW).await.unwrap().is_none());
+    assert_eq!(world.shown().await.1.len(), 3);
+}
+
+#[tokio::test]
+async fn events_that_are_known_already_write_nothing() {
+    let world = World::new().await;
+    let events = [create("app", 1), logging("app", 2, "logs")];
+    window(&world, &events).await;
+    let before = row(&world, "app").await;
+    let report = window(&world, &events).await;
+    assert_eq!((report.saved, report.deduplicated, report.unchanged), (0, 0, 1));
+    assert_eq!(row(&world, "app").await, before);
+}
+
+#[tokio::test]
+async fn news_that_do_not_show_are_saved_without_an_emission_unless_one_is_under_way() {
+    let world = World::new().await;
+    // Two deletions in one second change what is known of that second, and not the graph.
+    let deleted_as = |identity: &str| {
+        let mut event = delete("app", 10);
+        let mut origin = (*event.origin).clone();
+        origin.stamp.identity = identity.into();
+        event.origin = Arc::new(origin);
+        event
+    };
+    window(&world, &[create("app", 1), deleted_as("m")]).await;
+    let report = window(&world, &[deleted_as("n")]).await;
+    assert_eq!((report.saved, report.deduplicated), (1, 0), "the row is pending: whatever is saved is emitted");
+
+    world.outbox("worker").round(NOW).await.unwrap();
+    let before = row(&world, "app").await;
+    let report = window(&world, &[deleted_as("o")]).await;
+    assert_eq!((report.saved, report.deduplicated), (0, 1));
+    assert_eq!(row(&world, "app").await.version, before.version + 1);
+    assert_eq!(pending(&world.store, "worker", NOW).await, []);
+
+    let report = window(&world, &[create("app", 20)]).await;
+    assert_eq!((report.saved, report.deduplicated), (1, 0), "this shows");
+}
+
+#[tokio::test]
+async fn a_row_that_moved_is_loaded_and_merged_again() {
+    let world = World::new().await;
+    let contender = Contender { inner: world.store.clone(), raced: AtomicBool::new(false) };
+    let saved = sealed(&[create("app", 1)], 1).save(&contender, clock).await.unwrap();
+    assert_eq!((saved.report.saved, saved.report.conflicts), (1, 1));
+    let row = row(&world, "app").await;
+    assert_eq!(row.version, 2);
+    let merged = support::state(&[create("app", 1), logging("app", 2, "logs")]);
+    assert_eq!(row.state, merged, "nothing of either writer is lost");
+}
+
+#[tokio::test]
+async fn a_mark_is_cleared_only_on_the_version_that_was_emitted() {
+    let world = World::new().await;
+    window(&world, &[create("app", 1)]).await;
+    let slow = Arc::new(Overtaken { world_store: world.store.clone(), inner: world.graph.clone() });
+    let settings = OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 10 };
+    let outbox = Outbox::new(Arc::new(world.store.clone()), slow, settings);
+    let round = outbox.round(NOW).await.unwrap().unwrap();
+    assert_eq!((round.settled.len(), round.cleared), (1, 0));
+    assert_eq!(pending(&world.store, "worker", 0).await, [id("app")], "the row moved while it was emitted");
+    world.outbox("worker").round(NOW).await.unwrap();
+    assert_eq!(pending(&world.store, "worker", NOW).await, []);
+    assert_eq!(world.shown().await.1.len(), 2, "the edge that came meanwhile is shown");
+}
+
+#[tokio::test]
+async fn another_worker_adopts_a_pending_row_when_it_has_waited() {
+    let world = World::new().await;
+    let dead = world.colleague("dead");
+    assert_eq!(save(&dead, "app", 0, &[create("app", 1)]).await, SaveOutcome::Saved(1));
+    assert!(world.outbox("worker").round(NOW + 9_000).await.unwrap().is_none());
+    assert_eq!(world.outbox("worker").round(NOW + 11_000).await.unwrap().unwrap().cleared, 1);
+}
+
+#[tokio::test]
+async fn a_new_sink_gets_every_row_as_a_new_version() {
+    let world = World::new().await;
+    window(&world, &[create("app", 1), create("logs", 1)]).await;
+    world.outbox("worker").round(NOW).await.unwrap();
+    let before = row(&world, "app").await.version;
+    let other = SinkName::from("sqlite:other");
+    world.store.add_sinks(&[SinkName::from(SINK), other.clone()], NOW + 1).await.unwrap();
+    assert_eq!(world.store.backlog(&other).await.unwrap(), Backlog { rows: 2, oldest_ms: Some(NOW + 1), rejected: 0 });
+    assert_eq!(row(&world, "app").await.version, before + 1);
+    world.store.add_sinks(std::slice::from_ref(&other), NOW + 2).await.unwrap();
+    assert_eq!(row(&world, "app").await.version, before + 1, "a known sink marks nothing");
+}
+
+#[tokio::test]
+async fn a_rejected_snapshot_does_not_hold_back_the_others_and_is_tried_again_at_the_next_change() {
+    let world = World::new().await;
+    window(&world, &[create("app", 1), create("bad", 1)]).await;
+    let sink = Arc::new(Picky(world.graph.clone()));
+    let settings = OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 10 };
+    let outbox = Outbox::new(Arc::new(world.store.clone()), sink, settings);
+    assert_eq!(outbox.round(NOW).await.unwrap().unwrap().cleared, 2);
+    assert!(outbox.round(NOW).await.unwrap().is_none(), "it is not tried again by itself");
+    assert_eq!(world.store.backlog(&SinkName::from(SINK)).await.unwrap().rejected, 1);
+    assert!(world.shown().await.0.iter().any(|(key, _)| key.ends_with(":app")));
+
+    window(&world, &[logging("bad", 2, "logs")]).await;
+    assert_eq!(pending(&world.store, "worker", 0).await, [id("bad")]);
+    assert_eq!(world.outbox("worker").round(NOW).await.unwrap().unwrap().cleared, 1);
+    assert_eq!(world.store.backlog(&SinkName::from(SINK)).await.unwrap().rejected, 0);
+}
+
+#[tokio::test]
+async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing() {
+    let world = World::new().await;
+    window(&world, &[create("app", 1)]).await;
+    // The graph was fed by a store that has been restored from a backup since.
+    let later = bucket_state::project(&id("app"), &support::state(&[create("app", 1), logging("app", 2, "logs")]));
+    world.graph.replace(NOW, &[(9, later)]).await.unwrap();
+    let error = world.outbox("worker").round(NOW).await.unwrap_err();
+    assert!(matches!(&error, OutboxError::Sink(SinkError::Ahead { .. })) && !error.is_transient(), "{error}");
+    assert_eq!(pending(&world.store, "worker", 0).await, [id("app")]);
+}
+
+/// Lets another worker save first, once.
+struct Contender {
+    inner: SqliteStore,
+    raced: AtomicBool,
+}
+
+#[async_trait]
+impl StateStore for Contender {
+    fn generation(&self) -> Generation {
+        self.inner.generation()
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkName>, StoreError> {
+        self.inner.sinks().await
+    }
+
+    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError> {
+        self.inner.add_sinks(sinks, now_ms).await
+    }
+
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.inner.load(resources).await
+    }
+
+    async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
+        if !self.raced.swap(true, Ordering::SeqCst) {
+            assert_eq!(save(&self.inner, "app", 0, &[logging("app", 2, "logs")]).await, SaveOutcome::Saved(1));
+        }
+        self.inner.save(saves).await
+    }
+
+    async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
+        self.inner.pending(query).await
+    }
+
+    async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
+        self.inner.settle(sink, settlements).await
+    }
+
+    async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
+        self.inner.backlog(sink).await
+    }
+}
+
+/// A graph that is slow enough for the row to change while it is emitted.
+struct Overtaken {
+    world_store: SqliteStore,
+    inner: emitter::SqliteGraph,
+}
+
+#[async_trait]
+impl GraphSink for Overtaken {
+    fn name(&self) -> &SinkName {
+        self.inner.name()
+    }
+
+    async fn replace(
+        &self,
+        generation: Generation,
+        snapshots: &[(Version, Snapshot)],
+    ) -> Result<Vec<Verdict>, SinkError> {
+        let events = [create("app", 1), logging("app", 2, "logs")];
+        assert_eq!(save(&self.world_store, "app", 1, &events).await, SaveOutcome::Saved(2));
+        self.inner.replace(generation, snapshots).await
+    }
+}
+
+/// A graph that takes nothing called "bad".
+struct Picky(emitter::SqliteGraph);
+
+#[async_trait]
+impl GraphSink for Picky {
+    fn name(&self) -> &SinkName {
+        self.0.name()
+    }
+
+    async fn replace(
+        &self,
+        generation: Generation,
+        snapshots: &[(Version, Snapshot)],
+    ) -> Result<Vec<Verdict>, SinkError> {
+        let mut verdicts = Vec::new();
+        for snapshot in snapshots {
+            verdicts.push(match snapshot.1.resource.name() {
+                "bad" => Verdict::Rejected("it is called bad".into()),
+                _ => self.0.replace(generation, std::slice::from_ref(snapshot)).await?.remove(0),
+            });
+        }
+        Ok(verdicts)
+    }
+}
