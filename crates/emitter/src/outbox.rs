@@ -209,8 +209,8 @@ impl Outbox {
         Ok(Some(EmitReport { settled, cleared, took }))
     }
 
-    /// Works until `stop`, when rounds are asked for by `wake` and from time to time by itself, so that rows of
-    /// dead workers are found. Calls `tell` after each round.
+    /// Works when it is asked to by `wake`, and from time to time by itself, so that rows of dead workers are found.
+    /// After `stop` it goes on until nothing is left for it, or the sink takes nothing. Calls `tell` after each round.
     ///
     /// # Errors
     /// What waiting cannot mend: the sink is ahead of the store, or a row cannot be read.
@@ -222,34 +222,35 @@ impl Outbox {
         tell: impl Fn(Result<&EmitReport, &OutboxError>),
     ) -> Result<(), OutboxError> {
         let mut failures = 0_u32;
-        while !stop.is_cancelled() {
+        loop {
             let rest = match self.round(clock()).await {
                 Ok(Some(report)) => {
                     failures = 0;
                     tell(Ok(&report));
-                    Duration::ZERO
+                    continue;
                 }
                 Ok(None) => {
                     failures = 0;
                     self.settings.adopt_after.mul_f64(0.5 + fastrand::f64() / 2.0)
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) => {
                     tell(Err(&error));
+                    if !error.is_transient() {
+                        return Err(error);
+                    }
                     failures += 1;
                     back_off(failures)
                 }
-                Err(error) => {
-                    tell(Err(&error));
-                    return Err(error);
-                }
             };
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             // After a failure only time helps; new rows would not.
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
-                () = wake.notified(), if failures == 0 && !rest.is_zero() => {}
+                () = wake.notified(), if failures == 0 => {}
                 () = stop.cancelled() => {}
             }
         }
-        Ok(())
     }
 }

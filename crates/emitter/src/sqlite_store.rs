@@ -129,8 +129,9 @@ impl StateStore for SqliteStore {
 
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
         let worker = self.worker.clone();
+        // Before the file is locked.
+        let encoded: Vec<_> = saves.iter().map(|save| save.state.encode()).collect();
         self.with(move |connection| {
-            let encoded: Vec<_> = saves.iter().map(|save| save.state.encode()).collect();
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let outcomes =
                 saves.iter().zip(encoded).map(|(save, state)| write_row(&transaction, save, &state, &worker));

@@ -83,14 +83,21 @@ async fn news_that_do_not_show_are_saved_without_an_emission_unless_one_is_under
 
 #[tokio::test]
 async fn a_row_that_moved_is_loaded_and_merged_again() {
-    let world = World::new().await;
-    let contender = Contender { inner: world.store.clone(), raced: AtomicBool::new(false) };
-    let saved = sealed(&[create("app", 1)], 1).save(&contender, clock).await.unwrap();
-    assert_eq!((saved.report.saved, saved.report.conflicts), (1, 1));
-    let row = row(&world, "app").await;
-    assert_eq!(row.version, 2);
-    let merged = support::state(&[create("app", 1), logging("app", 2, "logs")]);
-    assert_eq!(row.state, merged, "nothing of either writer is lost");
+    for exists in [false, true] {
+        let world = World::new().await;
+        let mut expected = vec![create("app", 1), logging("app", 2, "logs")];
+        if exists {
+            expected.push(logging("app", 0, "old-logs"));
+            window(&world, &expected[2..]).await;
+        }
+        let contender =
+            Contender { inner: world.store.clone(), based_on: u64::from(exists), raced: AtomicBool::new(false) };
+        let saved = sealed(&expected[..1], 1).save(&contender, clock).await.unwrap();
+        assert_eq!((saved.report.saved, saved.report.conflicts), (1, 1));
+        let row = row(&world, "app").await;
+        assert_eq!(row.version, 2 + u64::from(exists));
+        assert_eq!(row.state, support::state(&expected), "nothing of any writer is lost");
+    }
 }
 
 #[tokio::test]
@@ -164,6 +171,7 @@ async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing(
 /// Lets another worker save first, once.
 struct Contender {
     inner: SqliteStore,
+    based_on: Version,
     raced: AtomicBool,
 }
 
@@ -187,7 +195,8 @@ impl StateStore for Contender {
 
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
         if !self.raced.swap(true, Ordering::SeqCst) {
-            assert_eq!(save(&self.inner, "app", 0, &[logging("app", 2, "logs")]).await, SaveOutcome::Saved(1));
+            let saved = save(&self.inner, "app", self.based_on, &[logging("app", 2, "logs")]).await;
+            assert_eq!(saved, SaveOutcome::Saved(self.based_on + 1));
         }
         self.inner.save(saves).await
     }

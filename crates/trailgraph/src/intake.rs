@@ -69,7 +69,7 @@ impl Intake {
             ShardEvent::LeaseTaken { shard, .. } => self.metrics.lease_taken(shard.as_str()),
             ShardEvent::LeaseLost { shard, epoch } => {
                 self.window.retract(|cut| cut.forget(&shard, epoch));
-                self.metrics.lease_ended(shard.as_str(), "lost");
+                self.metrics.lease_lost(shard.as_str());
             }
             ShardEvent::Shards { open, unread } => self.metrics.shards_listed(open, unread),
         }

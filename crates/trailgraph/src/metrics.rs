@@ -54,7 +54,7 @@ pub struct Metrics {
     freshness: HistogramVec,
     contested: IntCounter,
     dead_letters: IntCounterVec,
-    /// When each shard was last checkpointed; the age is worked out when it is asked for.
+    /// When each held shard was last checkpointed; the age is worked out when it is asked for.
     checkpointed: Mutex<BTreeMap<String, Instant>>,
 }
 
@@ -200,15 +200,22 @@ impl Metrics {
     /// A lease was taken; its shard's checkpoint is as old as that, at least.
     pub fn lease_taken(&self, shard: &str) {
         self.lease_events.with_label_values(&["taken"]).inc();
-        self.leases_held.inc();
-        self.checkpointed(shard);
+        if self.checkpoint_times().insert(shard.to_owned(), Instant::now()).is_none() {
+            self.leases_held.inc();
+        }
     }
 
-    /// A lease was lost or given up: the shard is no longer this worker's to speak of.
-    pub fn lease_ended(&self, shard: &str, kind: &str) {
-        self.lease_events.with_label_values(&[kind]).inc();
-        self.leases_held.dec();
-        self.checkpoint_times().remove(shard);
+    /// A lease was lost: the shard is no longer this worker's to speak of.
+    pub fn lease_lost(&self, shard: &str) {
+        self.lease_events.with_label_values(&["lost"]).inc();
+        self.shard_ended(shard);
+    }
+
+    /// Nothing more is to be said of a shard: its lease was lost, or its end is checkpointed.
+    pub fn shard_ended(&self, shard: &str) {
+        if self.checkpoint_times().remove(shard).is_some() {
+            self.leases_held.dec();
+        }
         let _absent = self.checkpoint_age.remove_label_values(&[shard]);
         let _absent = self.behind_latest.remove_label_values(&[shard]);
     }
@@ -221,7 +228,9 @@ impl Metrics {
 
     /// A shard's position was checkpointed.
     pub fn checkpointed(&self, shard: &str) {
-        self.checkpoint_times().insert(shard.to_owned(), Instant::now());
+        if let Some(at) = self.checkpoint_times().get_mut(shard) {
+            *at = Instant::now();
+        }
     }
 
     /// A window was sealed.

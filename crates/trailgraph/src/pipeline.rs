@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use emitter::{GraphSink, Outbox, OutboxError, OutboxSettings, Sealed, StateStore, StoreError};
-use shard_consumer::{Cut, ShardSource, SourceError};
+use shard_consumer::{Cut, Position, ShardSource, SourceError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -124,13 +124,25 @@ impl Pipeline {
         );
         let keep = |cut: Cut| async move {
             self.source.checkpoint(&cut).await?;
-            cut.iter().for_each(|(shard, ..)| self.metrics().checkpointed(shard.as_str()));
+            self.checkpointed(&cut);
             Ok::<_, SourceError>(())
         };
         if let Err(error) = saved.checkpoint(keep).await {
             tracing::warn!(error = %chain(&error), "a checkpoint failed; the next one covers it");
         }
         Ok(())
+    }
+
+    fn checkpointed(&self, cut: &Cut) {
+        for (shard, epoch, position) in cut.iter() {
+            if *position == Position::ShardEnd {
+                // Nothing is left to say of it, so later cuts need not carry it.
+                self.intake.window.retract(|cut| cut.forget(shard, epoch));
+                self.metrics().shard_ended(shard.as_str());
+            } else {
+                self.metrics().checkpointed(shard.as_str());
+            }
+        }
     }
 
     /// The backward half: one task per sink, so that none holds back another.
