@@ -18,6 +18,8 @@ use trailgraph::generate::Generated;
 const WORKER: &str = "bench";
 /// Snapshots that an outbox hands over together, as in the service.
 const EMIT_BATCH: usize = 500;
+/// Records after which a reader moves its position.
+const READ_BATCH: usize = 100;
 const NOW_MS: i64 = 1_772_400_000_000;
 
 fn main() {
@@ -41,7 +43,7 @@ fn records_into_sqlite(bencher: Bencher<'_, '_>, flush_at: usize) {
 /// A worker that has done nothing yet, with files of its own.
 struct Worker {
     flush_at: usize,
-    window: Window<u64>,
+    window: Window<usize>,
     store: Arc<SqliteStore>,
     outbox: Outbox,
     _folder: TempDir,
@@ -63,13 +65,15 @@ impl Worker {
 
     async fn work(&self, records: &[&Generated]) -> Result<(), Box<dyn Error>> {
         let mut parser = Parser::default();
-        for record in records {
-            parser.parse(&record.body, record.event_time_ms, &mut |parsed| {
-                if let Parsed::Event(event) = parsed {
-                    self.window.fold(&event, record.event_time_ms);
-                }
-            });
-            self.window.advance(false, |cut| *cut += 1);
+        for batch in records.chunks(READ_BATCH) {
+            for record in batch {
+                parser.parse(&record.body, record.event_time_ms, &mut |parsed| {
+                    if let Parsed::Event(event) = parsed {
+                        self.window.fold(&event, record.event_time_ms);
+                    }
+                });
+            }
+            self.window.advance(false, |cut| *cut += batch.len());
             if self.window.dirty() >= self.flush_at {
                 self.flush().await?;
             }
@@ -80,6 +84,7 @@ impl Worker {
     /// Save, checkpoint, and emit until nothing is pending.
     async fn flush(&self) -> Result<(), Box<dyn Error>> {
         let saved = self.window.seal().save(self.store.as_ref(), || NOW_MS).await?;
+        eprintln!("DBG {} {}", saved.report.saved, saved.report.unchanged);
         saved.checkpoint(async |_cut| Ok::<(), std::io::Error>(())).await?;
         while self.outbox.round(NOW_MS).await?.is_some() {}
         Ok(())
