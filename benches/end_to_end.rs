@@ -84,7 +84,6 @@ impl Worker {
     /// Save, checkpoint, and emit until nothing is pending.
     async fn flush(&self) -> Result<(), Box<dyn Error>> {
         let saved = self.window.seal().save(self.store.as_ref(), || NOW_MS).await?;
-        eprintln!("DBG {} {}", saved.report.saved, saved.report.unchanged);
         saved.checkpoint(async |_cut| Ok::<(), std::io::Error>(())).await?;
         while self.outbox.round(NOW_MS).await?.is_some() {}
         Ok(())

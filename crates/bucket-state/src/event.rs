@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::body::Body;
 use crate::catalogue::Facet;
 use crate::register::Setting;
 use crate::resource::ResourceId;
@@ -44,8 +43,8 @@ pub enum Change {
     /// `CreateBucket` succeeded, which writes the ACL. Outside us-east-1 it proves that the bucket is new;
     /// there, creating one's own bucket again succeeds and keeps its configuration.
     Create {
-        /// The ACL of the request: canned, by grants, or private.
-        acl: Body,
+        /// The ACL of the request: canned, by grants, private if it names none, or unknown.
+        acl: Setting,
         /// Whether the bucket cannot have existed before.
         proves_new: bool,
     },

@@ -60,7 +60,8 @@ fn policy(bucket: &Bucket<'_>, parts: &mut Parts) {
     let mut entity = Entity::new(&key, "aws_s3_bucket_policy", &["AccessPolicy"], bucket.id.name());
     entity.set_some("accountId", bucket.account());
     entity.set_some("region", bucket.region());
-    entity.set("_rawData", document.to_string());
+    // A document that was no JSON is recorded as text, and shown as that.
+    entity.set("_rawData", document.as_str().map_or_else(|| document.to_string(), str::to_owned));
     if let Some(policy) = Policy::read(&document) {
         parts.entity.set("policyPublic", policy.public);
         parts.entity.set("secureTransport", policy.secure_transport);

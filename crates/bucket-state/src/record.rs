@@ -305,8 +305,11 @@ fn change(call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<Chan
         Effect::DeleteBucket => Change::Delete,
         Effect::CreateBucket => {
             let acl = match recorded(parameters, ACL_KEYS)? {
-                Setting::Set(acl) => acl,
-                _ => Body::from_parts([("x-amz-acl", "\"private\"")]),
+                // Whoever names no ACL gets a private one.
+                Setting::Unknown(Unknown::NotRecorded) => {
+                    Setting::Set(Body::from_parts([("x-amz-acl", "\"private\"")]))
+                }
+                told => told,
             };
             Change::Create { acl, proves_new: region != "us-east-1" }
         }

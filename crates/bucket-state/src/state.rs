@@ -65,7 +65,7 @@ impl BucketState {
                     merge_option(&mut self.born, mark());
                 }
                 self.add_creation(Arc::clone(origin));
-                merge_entry(&mut self.facets, Facet::Acl, Register::new(Arc::clone(origin), Setting::Set(acl.clone())));
+                merge_entry(&mut self.facets, Facet::Acl, Register::new(Arc::clone(origin), acl.clone()));
             }
             Change::Write(facet, setting) => {
                 merge_entry(&mut self.facets, *facet, Register::new(Arc::clone(origin), setting.clone()));

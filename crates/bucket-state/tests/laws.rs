@@ -36,16 +36,12 @@ fn setting() -> impl Strategy<Value = Setting> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let acl = match body("acl") {
-        Setting::Set(body) => body,
-        other => unreachable!("{other:?}"),
-    };
     let key = proptest::sample::select(vec!["a", "b", "c"]);
     let value = proptest::option::of(proptest::sample::select(vec!["1", "2"]));
     let tag = (key, value).prop_map(|(key, value)| TagChange { key: key.into(), value: value.map(Into::into) });
     prop_oneof![
         1 => Just(Change::Delete),
-        1 => any::<bool>().prop_map(move |proves_new| Change::Create { acl: acl.clone(), proves_new }),
+        1 => (any::<bool>(), setting()).prop_map(|(proves_new, acl)| Change::Create { acl, proves_new }),
         4 => (proptest::sample::select(FACETS.to_vec()), setting()).prop_map(|(facet, setting)| Change::Write(facet, setting)),
         2 => proptest::collection::vec(tag, 1..3).prop_map(Change::Tags),
     ]
