@@ -6,16 +6,28 @@ use serde_json::Value;
 
 use crate::acl;
 use crate::body::{filled, flag, items, text};
+use crate::bucket::{Bucket, Known};
 use crate::catalogue::Facet;
 use crate::graph::{Entity, FarEnd, Relationship};
 use crate::policy::{Policy, Principal};
-use crate::project::{Bucket, Known, Parts, account_edge};
+
+/// A snapshot in the making.
+pub(crate) struct Parts {
+    /// The bucket.
+    pub(crate) entity: Entity,
+    /// What else the bucket owns.
+    pub(crate) others: Vec<Entity>,
+    pub(crate) relationships: Vec<Relationship>,
+}
+
+impl Parts {
+    pub(crate) fn connect(&mut self, relationship: Relationship) {
+        self.relationships.push(relationship);
+    }
+}
 
 /// Adds everything that follows from the facets.
 pub(crate) fn project(bucket: &Bucket<'_>, parts: &mut Parts) {
-    if let Some(edge) = account_edge(bucket) {
-        parts.connect(edge);
-    }
     acl(bucket, parts);
     policy(bucket, parts);
     public_access_block(bucket, &mut parts.entity);

@@ -10,6 +10,7 @@
 
 mod acl;
 mod body;
+mod bucket;
 mod catalogue;
 mod codec;
 mod delta;
@@ -17,6 +18,7 @@ mod event;
 mod facets;
 mod graph;
 mod parse;
+mod parsed;
 mod policy;
 mod project;
 mod record;
@@ -31,9 +33,10 @@ pub use codec::{DecodeError, SCHEMA_VERSION};
 pub use delta::{Delta, Deltas};
 pub use event::{Change, Event, TagChange};
 pub use graph::{Digest, Entity, FarEnd, Relationship, Snapshot, placeholder};
-pub use parse::{Malformed, Parsed, Parser, RECORD_BYTES_MAX};
+pub use parse::Parser;
+pub use parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX};
 pub use project::{contested, project};
-pub use record::{CLOCK_AHEAD_MAX_MS, Ignored};
+pub use record::CLOCK_AHEAD_MAX_MS;
 pub use register::{Register, Setting, Unknown};
 pub use resource::ResourceId;
 pub use stamp::{Origin, Stamp};

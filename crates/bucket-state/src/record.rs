@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::body::{self, Body};
 use crate::catalogue::{self, ACL_KEYS, Call, Effect, Facet};
 use crate::event::{Change, Event, Owner, TagChange};
-use crate::parse::{Malformed, Parsed, RECORD_BYTES_MAX, too_large};
+use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::register::{Setting, Unknown};
 use crate::resource::ResourceId;
 use crate::stamp::{Origin, Stamp};
@@ -25,39 +25,6 @@ pub const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
 const BODY_BYTES_MAX: usize = 128 << 10;
 /// Deeper bodies are refused: no real one comes near, and reading one must not exhaust the stack.
 const BODY_DEPTH_MAX: usize = 64;
-
-/// Why a well-formed record changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ignored {
-    /// A message about the subscription itself, or an EventBridge event of another kind.
-    NotCloudTrail,
-    /// The record of another service.
-    OtherService,
-    /// A call to S3 that does not change a bucket's folded configuration.
-    OtherCall,
-    /// The call failed, so it changed nothing.
-    FailedCall,
-    /// The call is not about a bucket (it tags another kind of resource).
-    OtherResource,
-}
-
-impl Ignored {
-    /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::NotCloudTrail, Self::OtherService, Self::OtherCall, Self::FailedCall, Self::OtherResource];
-
-    /// The reason as a metric's label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotCloudTrail => "not_cloudtrail",
-            Self::OtherService => "other_service",
-            Self::OtherCall => "other_call",
-            Self::FailedCall => "failed_call",
-            Self::OtherResource => "other_resource",
-        }
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

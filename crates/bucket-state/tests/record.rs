@@ -354,6 +354,9 @@ fn a_creation_writes_the_acl_that_it_carries_or_the_private_one() {
         (json!({"accessControlList": grants}), r#"{"accessControlList":{"x-amz-grant-read":"id=\"c0ffee\""}}"#),
     ];
     for (parameters, acl) in cases {
-        assert_eq!(change(&record("CreateBucket", parameters)), format!("Create {{ acl: Set({acl}), proves_new: true }}"));
+        assert_eq!(
+            change(&record("CreateBucket", parameters)),
+            format!("Create {{ acl: Set({acl}), proves_new: true }}")
+        );
     }
 }

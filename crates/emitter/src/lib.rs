@@ -23,7 +23,7 @@ mod window;
 pub use commit::{SaveReport, Saved};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Version};
-pub use sink::{GraphSink, SinkError, Verdict};
+pub use sink::{Emission, GraphSink, SinkError, Verdict};
 pub use sqlite::SqliteFile;
 pub use sqlite_graph::{BucketView, SqliteGraph};
 pub use sqlite_store::SqliteStore;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bucket_state::{Digest, ResourceId, Snapshot, project};
+use bucket_state::{Digest, ResourceId, project};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::back_off;
 use crate::row::{PendingMark, SinkName, Version};
-use crate::sink::{GraphSink, SinkError, Verdict};
+use crate::sink::{Emission, GraphSink, SinkError, Verdict};
 use crate::store::{PendingQuery, Settlement, Settling, StateStore, StoreError};
 
 /// How an outbox works.
@@ -27,8 +27,8 @@ pub struct OutboxSettings {
 pub(crate) struct Pending<'a> {
     sink: &'a dyn GraphSink,
     store: &'a dyn StateStore,
-    rows: Vec<(PendingMark, Digest)>,
-    snapshots: Vec<(Version, Snapshot)>,
+    marks: Vec<PendingMark>,
+    emissions: Vec<Emission>,
 }
 
 /// Rows on which the sink has spoken: the last step but one.
@@ -88,30 +88,28 @@ impl OutboxError {
 impl<'a> Pending<'a> {
     /// Reads and projects those of `ids` that are still pending for `sink`.
     async fn read(store: &'a dyn StateStore, sink: &'a dyn GraphSink, ids: &[ResourceId]) -> Result<Self, StoreError> {
-        let (mut rows, mut snapshots) = (Vec::new(), Vec::new());
+        let (mut marks, mut emissions) = (Vec::new(), Vec::new());
         for (id, row) in ids.iter().zip(store.load(ids).await?) {
             let Some(row) = row else { continue };
             let Some(mark) = row.marks.get(sink.name()).and_then(|mark| mark.pending) else { continue };
-            let snapshot = project(id, &row.state);
-            rows.push((mark, snapshot.digest()));
-            snapshots.push((row.version, snapshot));
+            marks.push(mark);
+            emissions.push(Emission::new(row.version, project(id, &row.state)));
         }
-        Ok(Self { sink, store, rows, snapshots })
+        Ok(Self { sink, store, marks, emissions })
     }
 
     /// Replaces each row's part of the graph. A pending row is always emitted, even where the sink is thought to
     /// show it already: an older emission may still be under way.
     async fn emit(self) -> Result<Acknowledged<'a>, OutboxError> {
-        let Self { sink, store, rows, snapshots } = self;
-        let verdicts = sink.replace(store.generation(), &snapshots).await?;
-        debug_assert_eq!(verdicts.len(), snapshots.len(), "a verdict for each snapshot");
-        let settled = snapshots.into_iter().zip(rows).zip(verdicts);
-        let settled = settled.map(|(((version, snapshot), (mark, digest)), verdict)| Settled {
-            resource: snapshot.resource,
-            version,
+        let Self { sink, store, marks, emissions } = self;
+        let verdicts = sink.replace(store.generation(), &emissions).await?;
+        debug_assert_eq!(verdicts.len(), emissions.len(), "a verdict for each emission");
+        let settled = emissions.into_iter().zip(marks).zip(verdicts).map(|((emission, mark), verdict)| Settled {
+            resource: emission.snapshot.resource,
+            version: emission.version,
             verdict,
             mark,
-            digest,
+            digest: emission.digest,
         });
         Ok(Acknowledged { sink, store, settled: settled.collect() })
     }

@@ -1,7 +1,7 @@
 //! Where snapshots go.
 
 use async_trait::async_trait;
-use bucket_state::Snapshot;
+use bucket_state::{Digest, Snapshot};
 
 use crate::row::{Generation, SinkName, Version};
 
@@ -15,12 +15,27 @@ pub trait GraphSink: Send + Sync {
     fn name(&self) -> &SinkName;
 
     /// Replaces each snapshot's part of the graph: what it does not contain goes. The verdicts stand in the
-    /// order of `snapshots`.
-    async fn replace(
-        &self,
-        generation: Generation,
-        snapshots: &[(Version, Snapshot)],
-    ) -> Result<Vec<Verdict>, SinkError>;
+    /// order of `emissions`.
+    async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError>;
+}
+
+/// One snapshot on its way to a sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Emission {
+    /// The version of the row that it shows.
+    pub version: Version,
+    /// The resource's part of the graph.
+    pub snapshot: Snapshot,
+    /// The snapshot's digest.
+    pub digest: Digest,
+}
+
+impl Emission {
+    /// The emission of a row's projection.
+    #[must_use]
+    pub fn new(version: Version, snapshot: Snapshot) -> Self {
+        Self { version, digest: snapshot.digest(), snapshot }
+    }
 }
 
 /// What a sink did with one snapshot.

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bucket_state::{Digest, Entity, Snapshot, placeholder};
+use bucket_state::{Digest, Entity, placeholder};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 use crate::row::{Generation, SinkName, Version};
-use crate::sink::{GraphSink, SinkError, Verdict};
+use crate::sink::{Emission, GraphSink, SinkError, Verdict};
 use crate::sqlite::SqliteFile;
 
 const SCHEMA_VERSION: i64 = 1;
@@ -156,13 +156,8 @@ impl GraphSink for SqliteGraph {
         &self.name
     }
 
-    async fn replace(
-        &self,
-        generation: Generation,
-        snapshots: &[(Version, Snapshot)],
-    ) -> Result<Vec<Verdict>, SinkError> {
-        let prepared: Vec<Prepared> =
-            snapshots.iter().map(|(version, snapshot)| Prepared::new(*version, snapshot)).collect();
+    async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
+        let prepared: Vec<Prepared> = emissions.iter().map(Prepared::new).collect();
         let done = self
             .file
             .with(move |connection| {
@@ -202,13 +197,13 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(version: Version, snapshot: &Snapshot) -> Self {
+    fn new(Emission { version, snapshot, digest }: &Emission) -> Self {
         let entity = |entity: &Entity| (entity.key().to_owned(), text(&entity.0));
         let relationships = snapshot.relationships.iter();
         Self {
             resource: snapshot.resource.as_str().to_owned(),
-            version,
-            digest: snapshot.digest(),
+            version: *version,
+            digest: *digest,
             provenance: snapshot.provenance.to_string(),
             entities: snapshot.entities.iter().map(entity).collect(),
             relationships: relationships

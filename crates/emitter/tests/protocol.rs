@@ -5,10 +5,10 @@
 mod support;
 
 use async_trait::async_trait;
-use bucket_state::{ResourceId, Snapshot};
+use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Generation, GraphSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, Save, SaveOutcome,
-    SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Verdict, Version,
+    Backlog, Emission, Generation, GraphSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, Save,
+    SaveOutcome, SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Verdict, Version,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -162,7 +162,7 @@ async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing(
     window(&world, &[create("app", 1)]).await;
     // The graph was fed by a store that has been restored from a backup since.
     let later = bucket_state::project(&id("app"), &support::state(&[create("app", 1), logging("app", 2, "logs")]));
-    world.graph.replace(NOW, &[(9, later)]).await.unwrap();
+    world.graph.replace(NOW, &[Emission::new(9, later)]).await.unwrap();
     let error = world.outbox("worker").round(NOW).await.unwrap_err();
     assert!(matches!(&error, OutboxError::Sink(SinkError::Ahead { .. })) && !error.is_transient(), "{error}");
     assert_eq!(pending(&world.store, "worker", 0).await, [id("app")]);
@@ -226,14 +226,10 @@ impl GraphSink for Overtaken {
         self.inner.name()
     }
 
-    async fn replace(
-        &self,
-        generation: Generation,
-        snapshots: &[(Version, Snapshot)],
-    ) -> Result<Vec<Verdict>, SinkError> {
+    async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let events = [create("app", 1), logging("app", 2, "logs")];
         assert_eq!(save(&self.world_store, "app", 1, &events).await, SaveOutcome::Saved(2));
-        self.inner.replace(generation, snapshots).await
+        self.inner.replace(generation, emissions).await
     }
 }
 
@@ -246,16 +242,12 @@ impl GraphSink for Picky {
         self.0.name()
     }
 
-    async fn replace(
-        &self,
-        generation: Generation,
-        snapshots: &[(Version, Snapshot)],
-    ) -> Result<Vec<Verdict>, SinkError> {
+    async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let mut verdicts = Vec::new();
-        for snapshot in snapshots {
-            verdicts.push(match snapshot.1.resource.name() {
+        for emission in emissions {
+            verdicts.push(match emission.snapshot.resource.name() {
                 "bad" => Verdict::Rejected("it is called bad".into()),
-                _ => self.0.replace(generation, std::slice::from_ref(snapshot)).await?.remove(0),
+                _ => self.0.replace(generation, std::slice::from_ref(emission)).await?.remove(0),
             });
         }
         Ok(verdicts)

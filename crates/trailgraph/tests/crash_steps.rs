@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bucket_state::{ResourceId, Snapshot};
+use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Generation, GraphSink, Limits, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement,
-    SinkError, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict, Version, Window,
+    Backlog, Emission, Generation, GraphSink, Limits, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement,
+    SinkError, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict, Window,
 };
 use serde_json::{Value, json};
 use shard_consumer::{
@@ -111,7 +111,7 @@ impl StateStore for Wired<SqliteStore> {
 struct WiredGraph {
     inner: SqliteGraph,
     wire: Tripwire,
-    in_flight: Arc<Mutex<Vec<(Version, Snapshot)>>>,
+    in_flight: Arc<Mutex<Vec<Emission>>>,
 }
 
 #[async_trait]
@@ -120,15 +120,11 @@ impl GraphSink for WiredGraph {
         self.inner.name()
     }
 
-    async fn replace(
-        &self,
-        generation: Generation,
-        snapshots: &[(Version, Snapshot)],
-    ) -> Result<Vec<Verdict>, SinkError> {
-        *self.in_flight.lock().unwrap() = snapshots.to_vec();
+    async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
+        *self.in_flight.lock().unwrap() = emissions.to_vec();
         self.wire.step("before emit").await;
         self.in_flight.lock().unwrap().clear();
-        let verdicts = self.inner.replace(generation, snapshots).await;
+        let verdicts = self.inner.replace(generation, emissions).await;
         self.wire.step("after emit").await;
         verdicts
     }
@@ -158,7 +154,7 @@ struct Worker {
     graph: SqliteGraph,
     store: SqliteStore,
     wire: Tripwire,
-    in_flight: Arc<Mutex<Vec<(Version, Snapshot)>>>,
+    in_flight: Arc<Mutex<Vec<Emission>>>,
 }
 
 impl Worker {

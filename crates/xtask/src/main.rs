@@ -35,11 +35,10 @@ fn main() -> ExitCode {
 
 fn test() -> Result<()> {
     install::install()?;
-    match std::env::var("TRAILGRAPH_REAL_RECORDS") {
-        Ok(folder) => println!("real CloudTrail records are read from {folder}"),
-        Err(_) => {
-            println!("TRAILGRAPH_REAL_RECORDS is not set: the tests on real CloudTrail records have nothing to read")
-        }
+    if let Ok(folder) = std::env::var("TRAILGRAPH_REAL_RECORDS") {
+        println!("real CloudTrail records are read from {folder}");
+    } else {
+        println!("TRAILGRAPH_REAL_RECORDS is not set: the tests on real CloudTrail records have nothing to read");
     }
     // Naming the targets leaves out the benches, and, in cargo's logic, the documentation tests with them.
     cargo(&["test", "--workspace", "--lib", "--bins", "--tests", "--examples"])?;
