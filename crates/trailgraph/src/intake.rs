@@ -53,16 +53,18 @@ impl Intake {
         })
     }
 
+    /// After `stop`, batches are given up: their positions do not move, so they are read again. The end of a shard
+    /// is then given up, too, for it may follow such a batch.
     async fn handle(&self, event: ShardEvent, stop: &CancellationToken) {
         match event {
             ShardEvent::Batch(batch) => {
-                // A batch that is given up is not folded, so its position does not move: it is read again.
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => {}
                     () = self.fold(&batch) => {}
                 }
             }
+            ShardEvent::Finished { .. } if stop.is_cancelled() => {}
             ShardEvent::Finished { shard, epoch } => {
                 self.window.advance(true, |cut| cut.advance(&shard, epoch, Position::ShardEnd));
             }

@@ -2,7 +2,7 @@
 //! start, so that a rate over them is never absent.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bucket_state::{Ignored, Malformed, supported};
@@ -17,6 +17,9 @@ use shard_consumer::Batch;
 pub const AFTER_UNTIL: &str = "after_until";
 /// What an event of an unlisted name is counted as.
 const OTHER: &str = "other";
+
+/// A shard from which nothing came for so long, not even an empty answer, is not being read.
+const SILENCE: Duration = Duration::from_secs(10);
 
 const OUTCOMES: [&str; 5] = ["applied", "failed_call", "ignored", "not_permitted", "malformed"];
 const LEASE_EVENTS: [&str; 5] = ["taken", "handed_over", "lost", "expired", "released"];
@@ -54,8 +57,18 @@ pub struct Metrics {
     freshness: HistogramVec,
     contested: IntCounter,
     dead_letters: IntCounterVec,
-    /// When each held shard was last checkpointed; the age is worked out when it is asked for.
-    checkpointed: Mutex<BTreeMap<String, Instant>>,
+    /// The shards held; ages are worked out when they are asked for.
+    held: Mutex<BTreeMap<String, HeldShard>>,
+}
+
+/// What is known of a shard under this worker's lease.
+struct HeldShard {
+    /// The lag that the last batch told, in seconds, and when it came.
+    behind: (f64, Instant),
+    /// When records last came.
+    moved: Instant,
+    /// Since when there are records that no checkpoint covers.
+    uncovered: Option<Instant>,
 }
 
 /// Makes metrics in one registry. Names and labels are constants, so making them cannot fail.
@@ -112,8 +125,16 @@ impl Metrics {
             record_bytes: make.counter("record_bytes_total", "Bytes of the records read"),
             events: make.counters("events_total", "CloudTrail records, by call and outcome", &["event", "outcome"]),
             ignored: make.counters("ignored_total", "Records without effect, by reason", &["reason"]),
-            behind_latest: make.gauges("shard_behind_latest_seconds", "How far reading is behind the tip", "shard"),
-            checkpoint_age: make.gauges("checkpoint_age_seconds", "Since when a shard was not checkpointed", "shard"),
+            behind_latest: make.gauges(
+                "shard_behind_latest_seconds",
+                "How far reading is behind the tip; grows while a shard cannot be read",
+                "shard",
+            ),
+            checkpoint_age: make.gauges(
+                "checkpoint_age_seconds",
+                "Since when a shard has records that no checkpoint covers",
+                "shard",
+            ),
             open_shards: make.gauge("open_shards", "Shards that take records"),
             open_shards_unread: make.gauge("open_shards_unread", "Open shards that no live worker reads"),
             leases_held: make.gauge("leases_held", "Leases that this worker holds"),
@@ -130,7 +151,7 @@ impl Metrics {
             freshness: make.histograms("freshness_seconds", "How fresh events are at each stage", "stage"),
             contested: make.counter("contested_facets_total", "Facets whose last write cannot be told"),
             dead_letters: make.counters("dead_letters_total", "Records that cannot be understood", &["reason"]),
-            checkpointed: Mutex::default(),
+            held: Mutex::default(),
             registry: make.0.clone(),
         };
         make.counter("s3_reads_total", "Reads of S3; there are none");
@@ -166,8 +187,14 @@ impl Metrics {
     pub fn batch_folded(&self, batch: &Batch, now_ms: i64) {
         self.records.inc_by(batch.records.len() as u64);
         self.record_bytes.inc_by(batch.records.iter().map(|record| record.data.len() as u64).sum());
-        #[expect(clippy::cast_precision_loss, reason = "lag is far below 2^52 ms")]
-        self.behind_latest.with_label_values(&[batch.shard.as_str()]).set(batch.behind_latest_ms as f64 / 1_000.0);
+        if let Some(shard) = self.held().get_mut(batch.shard.as_str()) {
+            let now = Instant::now();
+            shard.behind = (seconds(0, batch.behind_latest_ms), now);
+            if !batch.records.is_empty() {
+                shard.moved = now;
+                shard.uncovered.get_or_insert(now);
+            }
+        }
         if let Some(first) = batch.records.first() {
             self.observe("fold", first.arrived_ms, now_ms);
         }
@@ -197,12 +224,13 @@ impl Metrics {
         self.dead_letters.with_label_values(&[reason.as_str()]).inc();
     }
 
-    /// A lease was taken; its shard's checkpoint is as old as that, at least.
+    /// A lease was taken.
     pub fn lease_taken(&self, shard: &str) {
         self.lease_events.with_label_values(&["taken"]).inc();
-        if self.checkpoint_times().insert(shard.to_owned(), Instant::now()).is_none() {
-            self.leases_held.inc();
-        }
+        let now = Instant::now();
+        let mut held = self.held();
+        held.insert(shard.to_owned(), HeldShard { behind: (0.0, now), moved: now, uncovered: None });
+        self.leases_held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
     }
 
     /// A lease was lost: the shard is no longer this worker's to speak of.
@@ -211,11 +239,18 @@ impl Metrics {
         self.shard_ended(shard);
     }
 
-    /// Nothing more is to be said of a shard: its lease was lost, or its end is checkpointed.
+    /// All leases were given up.
+    pub fn leases_released(&self) {
+        let shards: Vec<String> = self.held().keys().cloned().collect();
+        self.lease_events.with_label_values(&["released"]).inc_by(shards.len() as u64);
+        shards.iter().for_each(|shard| self.shard_ended(shard));
+    }
+
+    /// Nothing more is to be said of a shard: its lease is gone, or its end is checkpointed.
     pub fn shard_ended(&self, shard: &str) {
-        if self.checkpoint_times().remove(shard).is_some() {
-            self.leases_held.dec();
-        }
+        let mut held = self.held();
+        held.remove(shard);
+        self.leases_held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
         let _absent = self.checkpoint_age.remove_label_values(&[shard]);
         let _absent = self.behind_latest.remove_label_values(&[shard]);
     }
@@ -226,10 +261,10 @@ impl Metrics {
         self.open_shards_unread.set(i64::try_from(unread).unwrap_or(i64::MAX));
     }
 
-    /// A shard's position was checkpointed.
-    pub fn checkpointed(&self, shard: &str) {
-        if let Some(at) = self.checkpoint_times().get_mut(shard) {
-            *at = Instant::now();
+    /// A shard's position was checkpointed, as it was at `sealed`.
+    pub fn checkpointed(&self, shard: &str, sealed: Instant) {
+        if let Some(shard) = self.held().get_mut(shard) {
+            shard.uncovered = (shard.moved > sealed).then_some(sealed);
         }
     }
 
@@ -282,8 +317,14 @@ impl Metrics {
 
     /// The text form that Prometheus scrapes.
     pub fn render(&self) -> String {
-        for (shard, at) in self.checkpoint_times().iter() {
-            self.checkpoint_age.with_label_values(&[shard]).set(at.elapsed().as_secs_f64());
+        for (shard, held) in self.held().iter() {
+            let age = held.uncovered.map_or(Duration::ZERO, |since| since.elapsed());
+            self.checkpoint_age.with_label_values(&[shard]).set(age.as_secs_f64());
+            // Even an idle shard is read every second: silence means that it cannot be read.
+            let (behind, told) = held.behind;
+            let silent = told.elapsed();
+            let behind = if silent > SILENCE { behind + silent.as_secs_f64() } else { behind };
+            self.behind_latest.with_label_values(&[shard]).set(behind);
         }
         let mut text = Vec::new();
         match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
@@ -353,8 +394,8 @@ impl Metrics {
         self.freshness.with_label_values(&[stage]).observe(seconds(from_ms, to_ms));
     }
 
-    fn checkpoint_times(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.checkpointed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, HeldShard>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -63,7 +63,11 @@ impl Pipeline {
         let window = &self.intake.window;
         let stop_reading = stop.child_token();
         let reading = self.source.run(self.intake.deliver(&stop_reading), stop_reading.clone());
-        tokio::pin!(reading);
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN_MAX).await;
+        };
+        tokio::pin!(reading, too_late);
         let mut saving = None;
         let ended = loop {
             tokio::select! {
@@ -80,34 +84,47 @@ impl Pipeline {
                         }
                     }
                 }
+                () = &mut too_late => break Err(Failure::Running(anyhow::anyhow!("reading did not end in time"))),
             }
         };
         let drain = async {
-            if ended.is_err() {
-                return;
+            if ended.is_ok() {
+                self.save_the_rest(saving).await;
+                wake_outboxes();
             }
-            if let Some(saving) = saving.take() {
-                saving.await.unwrap_or_else(|error| tracing::error!(%error, "the last window was not saved"));
+            match self.source.release().await {
+                Ok(()) => self.metrics().leases_released(),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "leases were not released; others take them when they expire");
+                }
             }
-            if !window.is_clean() {
-                let saved = self.commit(window.seal()).await;
-                saved.unwrap_or_else(|error| tracing::error!(%error, "the last window was not saved"));
-            }
-            wake_outboxes();
         };
-        let deadline = if stop.is_cancelled() { DRAIN_MAX } else { Duration::MAX };
-        if tokio::time::timeout(deadline, drain).await.is_err() {
-            tracing::warn!("the last window could not be saved in time; it was not checkpointed and is read again");
-        }
-        if let Err(error) = self.source.release().await {
-            tracing::warn!(error = %chain(&error), "leases were not released; others take them when they expire");
+        tokio::select! {
+            () = drain => {}
+            () = &mut too_late => {
+                tracing::warn!("not all was saved, checkpointed and released in time; what is not is read again");
+            }
         }
         ended
     }
 
-    /// Save, then checkpoint. A checkpoint that fails is covered by the next.
+    /// The last two windows: the one that is being saved, and the one that was open.
+    async fn save_the_rest(&self, saving: Option<impl Future<Output = Result<(), StoreError>>>) {
+        let window = &self.intake.window;
+        let not_saved = |error: StoreError| tracing::error!(%error, "a window was not saved; it is read again");
+        if let Some(saving) = saving
+            && let Err(error) = saving.await
+        {
+            return not_saved(error);
+        }
+        if !window.is_clean() {
+            self.commit(window.seal()).await.unwrap_or_else(not_saved);
+        }
+    }
+
+    /// Save, then checkpoint. A checkpoint that fails is repeated with the next window, which is due in any case.
     async fn commit(&self, sealed: Sealed<Cut>) -> Result<(), StoreError> {
-        let (events, resources, begun) = (sealed.events(), sealed.resources(), Instant::now());
+        let (events, resources, begun) = (sealed.events(), sealed.resources(), std::time::Instant::now());
         self.metrics().window_sealed(events, resources);
         let saved = sealed.save(self.store.as_ref(), clock::now_ms).await?;
         self.metrics().window_saved(&saved.report, clock::now_ms());
@@ -124,23 +141,24 @@ impl Pipeline {
         );
         let keep = |cut: Cut| async move {
             self.source.checkpoint(&cut).await?;
-            self.checkpointed(&cut);
+            self.checkpointed(&cut, begun);
             Ok::<_, SourceError>(())
         };
         if let Err(error) = saved.checkpoint(keep).await {
-            tracing::warn!(error = %chain(&error), "a checkpoint failed; the next one covers it");
+            tracing::warn!(error = %chain(&error), "a checkpoint failed; it is repeated with the next window");
+            self.intake.window.advance(false, |_| {});
         }
         Ok(())
     }
 
-    fn checkpointed(&self, cut: &Cut) {
+    fn checkpointed(&self, cut: &Cut, sealed: std::time::Instant) {
         for (shard, epoch, position) in cut.iter() {
             if *position == Position::ShardEnd {
                 // Nothing is left to say of it, so later cuts need not carry it.
                 self.intake.window.retract(|cut| cut.forget(shard, epoch));
                 self.metrics().shard_ended(shard.as_str());
             } else {
-                self.metrics().checkpointed(shard.as_str());
+                self.metrics().checkpointed(shard.as_str(), sealed);
             }
         }
     }

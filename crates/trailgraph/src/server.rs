@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
 
-/// Whether the service reads and folds: false before the first lease and from the moment of a stop.
+/// Whether the service reads: false until it has seen the stream and the leases, and from the moment of a stop.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 

@@ -58,7 +58,8 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         dead_letters: stores.dead_letters,
         metrics,
         observe: Box::new(move |event| {
-            if matches!(event, ShardEvent::LeaseTaken { .. }) {
+            // The stream was listed and the leases were looked at: what can be read is being read.
+            if matches!(event, ShardEvent::Shards { .. }) {
                 ready.set(true);
             }
         }),

@@ -5,7 +5,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,23 +13,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, Generation, GraphSink, Limits, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement,
-    SinkError, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict, Window,
+    Backlog, Emission, Generation, GraphSink, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement,
+    SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict,
 };
 use serde_json::{Value, json};
-use shard_consumer::{
-    Cut, Deliver, Fault, FaultAt, MemoryParams, MemorySource, Record, ShardId, ShardSource, SourceError,
-};
-use support::events_of_the_fixture;
+use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, ShardId, ShardSource, SourceError};
+use support::{events_of_the_fixture, worker};
 use tokio_util::sync::CancellationToken;
-use trailgraph::dead_letters::DeadLetters;
-use trailgraph::intake::Intake;
-use trailgraph::metrics::Metrics;
-use trailgraph::permit::Permit;
 use trailgraph::pipeline::Pipeline;
 
 const EVENTS: usize = 120;
-const SHARDS: usize = 2;
 
 /// Counts the steps of a worker, and stops it for ever at one of them.
 #[derive(Clone)]
@@ -159,25 +151,12 @@ struct Worker {
 
 impl Worker {
     fn new(name: &str, folder: &Path, source: Arc<MemorySource>, wire: Tripwire) -> Self {
-        let file = SqliteFile::open(&folder.join("trailgraph.db")).unwrap();
-        let store = SqliteStore::open(file.clone(), name, 1_000).unwrap();
-        let graph = SqliteGraph::open(file, SinkName::from("sqlite:trailgraph.db")).unwrap();
-        let limits = Limits { flush_after: Duration::from_millis(1), flush_at: 8, dirty_max: 16 };
-        let intake = Intake {
-            stream: "memory".into(),
-            window: Arc::new(Window::new(limits, Cut::default())),
-            permit: Permit::Any,
-            until_ms: None,
-            input_bytes_max: bucket_state::RECORD_BYTES_MAX,
-            dead_letters: DeadLetters::open(&folder.join("dead-letters.jsonl")).unwrap(),
-            metrics: Arc::new(Metrics::new(&["sqlite:trailgraph.db".to_owned()])),
-            observe: Box::new(|_| {}),
-        };
+        let (store, graph) = worker::stores(folder, name);
         let in_flight = Arc::default();
         let wired_graph = WiredGraph { inner: graph.clone(), wire: wire.clone(), in_flight: Arc::clone(&in_flight) };
         let pipeline = Pipeline {
             source: Arc::new(Wired { inner: source, wire: wire.clone() }),
-            intake: Arc::new(intake),
+            intake: Arc::new(worker::intake(folder)),
             store: Arc::new(Wired { inner: store.clone(), wire: wire.clone() }),
             sinks: vec![Arc::new(wired_graph)],
             outbox: OutboxSettings { worker: name.into(), adopt_after: Duration::from_millis(1), batch: 5 },
@@ -211,30 +190,15 @@ impl Worker {
     }
 }
 
-/// The first events of the fixture, in a log that outlives a worker.
+/// The first events of the fixture, in a log that outlives a worker; pauses spread them over many windows.
 async fn source() -> MemorySource {
-    let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("shard-{number}").as_str())).collect();
-    let waiting_records_most = NonZeroUsize::new(EVENTS * 2).unwrap();
-    // Pauses spread the events over many windows.
+    let shards = worker::shards(2);
     let pause = |shard: &ShardId, delivery| {
         let fault = Fault::Pause(Duration::from_millis(4));
         FaultAt { shard: shard.clone(), delivery, fault }
     };
-    let faults =
-        shards.iter().flat_map(|shard| (0..EVENTS as u64).map(move |delivery| pause(shard, delivery))).collect();
-    let (source, input) =
-        MemorySource::new(MemoryParams { shards: shards.clone(), waiting_records_most, retain: true, faults });
-    let records = events_of_the_fixture().into_iter().take(EVENTS).enumerate().map(|(number, data)| Record {
-        sequence_number: (number + 1).to_string().into(),
-        sub_sequence_number: 0,
-        partition_key: None,
-        arrived_ms: i64::MAX / 2,
-        data,
-    });
-    for (number, records) in records.collect::<Vec<_>>().chunks(10).enumerate() {
-        input.push_batch(&shards[number % SHARDS], records.to_vec()).await;
-    }
-    source
+    let faults = shards.iter().flat_map(|shard| (0..EVENTS as u64).map(move |delivery| pause(shard, delivery)));
+    worker::source(&shards, events_of_the_fixture().into_iter().take(EVENTS), faults.collect()).await.0
 }
 
 /// A worker that crashes at a step, and one that takes over; then what was in flight lands. Tells the step.
