@@ -37,12 +37,6 @@ impl Cut {
     pub fn iter(&self) -> impl Iterator<Item = (&ShardId, Epoch, &Position)> {
         self.0.iter().map(|(shard, (epoch, position))| (shard, *epoch, position))
     }
-
-    /// Whether no shard has moved.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -59,7 +53,7 @@ mod tests {
         let mut cut = Cut::default();
         cut.advance(&shard, 1, after("5"));
         cut.forget(&shard, 1);
-        assert!(cut.is_empty());
+        assert_eq!(cut, Cut::default());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A Kinesis stream as a [`ShardSource`].
 
+mod budget;
 mod client;
 mod coordinator;
 mod cursor;
@@ -8,6 +9,7 @@ mod lister;
 mod pace;
 mod plan;
 mod reader;
+mod rows;
 mod stream;
 mod tenure;
 
@@ -17,12 +19,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cut::Cut;
 use crate::leases::LeaseStore;
 use crate::record::{Position, ShardId};
 use crate::source::{Deliver, ShardSource, SourceError};
+use budget::Budget;
 use coordinator::Coordinator;
 use stream::Stream;
 use tenure::Tenure;
@@ -82,6 +86,7 @@ pub struct KinesisSource {
     worker_id: String,
     start: Start,
     failover_after: Duration,
+    budget: Budget,
     tenures: Tenures,
     alive: CancellationToken,
     _end_tenures: DropGuard,
@@ -90,6 +95,9 @@ pub struct KinesisSource {
 /// At most this many lease writes are under way at once.
 const WRITES_AT_ONCE: usize = 16;
 
+/// Giving up all leases takes no longer, however many there are: what is left expires.
+const RELEASE_WITHIN: Duration = Duration::from_secs(2);
+
 impl KinesisSource {
     /// A source that has not read anything yet.
     #[must_use]
@@ -97,11 +105,12 @@ impl KinesisSource {
         let KinesisParams { client, stream, leases, worker_id, start, failover_after } = params;
         let alive = CancellationToken::new();
         Self {
-            stream: Stream::new(client, stream),
+            stream: Stream::new(&client, stream),
             leases,
             worker_id,
             start,
             failover_after,
+            budget: Budget::new(),
             tenures: Tenures::default(),
             _end_tenures: alive.clone().drop_guard(),
             alive,
@@ -137,8 +146,15 @@ impl ShardSource for KinesisSource {
     }
 
     async fn release(&self) -> Result<(), SourceError> {
-        let writes = self.tenures.drain().into_iter().map(async |tenure| tenure.release().await);
-        first_error(futures::stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).collect().await)
+        let tenures = self.tenures.drain();
+        let writes = tenures.clone().into_iter().map(async |tenure| tenure.release().await);
+        let writes = futures::stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).collect();
+        let released = timeout(RELEASE_WITHIN, writes).await;
+        tenures.iter().for_each(|tenure| tenure.end());
+        released.map_or_else(
+            |late| Err(SourceError::Failed { what: "release every lease".into(), source: late.into() }),
+            first_error,
+        )
     }
 }
 
@@ -164,12 +180,25 @@ impl Tenures {
         self.lock().insert(tenure.shard.clone(), Arc::clone(tenure));
     }
 
+    /// Ends a tenure of which nothing more is to be said.
     fn end(&self, tenure: &Tenure) {
-        tenure.end();
+        // Removed before it is over, so that it is not found among the lost.
         let mut tenures = self.lock();
         if tenures.get(&tenure.shard).is_some_and(|known| known.epoch == tenure.epoch) {
             tenures.remove(&tenure.shard);
         }
+        drop(tenures);
+        tenure.end();
+    }
+
+    /// Removes the tenures that were lost between the end of their shard and its checkpoint, and have no reader.
+    fn lost_at_the_end(&self, is_reading: impl Fn(&ShardId) -> bool) -> Vec<Arc<Tenure>> {
+        let mut tenures = self.lock();
+        let lost = tenures.extract_if(|shard, tenure| {
+            let is_lost = tenure.is_finished() && !tenure.is_held();
+            is_lost && !is_reading(shard)
+        });
+        lost.map(|(_, tenure)| tenure).collect()
     }
 
     fn drain(&self) -> Vec<Arc<Tenure>> {

@@ -54,22 +54,57 @@ impl Lease {
             hash_keys: None,
         }
     }
+
+    /// Makes this the row that a landed `change` leaves.
+    pub fn apply(&mut self, change: &Change) {
+        self.counter += 1;
+        match change {
+            Change::Take { owner } => self.owner = Some(owner.clone()),
+            Change::Renew => {}
+            Change::Checkpoint { position, children } => {
+                self.checkpoint = position.clone();
+                self.children.clone_from(children);
+            }
+            Change::Release => self.owner = None,
+        }
+    }
+}
+
+/// What a conditional write does besides moving the counter on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This worker is the owner.
+    Take {
+        /// Its name.
+        owner: String,
+    },
+    /// Nothing else: the owner is alive.
+    Renew,
+    /// The next tenure begins here.
+    Checkpoint {
+        /// Never before the stored one, unless the stream no longer holds that: the caller sees to it.
+        position: Position,
+        /// The shards that follow; none before the end of the shard.
+        children: Vec<ShardId>,
+    },
+    /// Nobody is the owner.
+    Release,
 }
 
 /// What became of a conditional write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Written {
-    /// It landed: the row's counter is now one more.
+    /// It landed: the row is what the writer believed, with [`Lease::apply`].
     Landed,
-    /// The row is not as the writer believed; nothing was changed.
-    Refused,
+    /// Nothing was changed: the row is this one, or is not there.
+    Refused(Option<Lease>),
 }
 
 /// The leases of one application on one stream. DynamoDB and SQLite run every day.
 ///
-/// After an error it is unknown whether a write landed. The caller then repeats it; where that is refused, it reads
-/// the row again: its own name with a counter of one more means that the first attempt had landed.
+/// Every error is worth another attempt. After one it is unknown whether a write landed: the caller repeats it, and if
+/// that is refused by a row of its own name with a counter of one more, the first attempt had landed.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
     /// Every row, read consistently.
@@ -78,43 +113,17 @@ pub trait LeaseStore: Send + Sync {
     /// When the store cannot be read.
     async fn list(&self) -> Result<Vec<Lease>, SourceError>;
 
-    /// The row of `shard`, read consistently.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    async fn get(&self, shard: &ShardId) -> Result<Option<Lease>, SourceError>;
-
     /// Writes the row, unless the shard has one; says whether it did.
     ///
     /// # Errors
     /// When the store cannot be written.
     async fn create(&self, lease: &Lease) -> Result<bool, SourceError>;
 
-    /// Makes `owner` the owner, if the counter is still that of `seen`.
+    /// Makes the change, if owner and counter are still those of `seen`.
     ///
     /// # Errors
     /// When the store cannot be written.
-    async fn take(&self, seen: &Lease, owner: &str) -> Result<Written, SourceError>;
-
-    /// Moves the counter on, if owner and counter are still those of `held`.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    async fn renew(&self, held: &Lease) -> Result<Written, SourceError>;
-
-    /// Writes `position` and `children`, if owner and counter are still those of `held`. That condition means that
-    /// the stored position is `held.checkpoint`, so it is the caller who sees to it that positions only grow.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    async fn checkpoint(&self, held: &Lease, position: &Position, children: &[ShardId])
-    -> Result<Written, SourceError>;
-
-    /// Removes the owner, if owner and counter are still those of `held`.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    async fn release(&self, held: &Lease) -> Result<Written, SourceError>;
+    async fn update(&self, seen: &Lease, change: &Change) -> Result<Written, SourceError>;
 
     /// Removes the row, whoever owns it.
     ///

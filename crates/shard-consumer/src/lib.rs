@@ -17,7 +17,7 @@ mod source;
 
 pub use cut::Cut;
 pub use kinesis::{KinesisParams, KinesisSource, Start, kinesis_client, sdk_config};
-pub use leases::{Lease, LeaseStore, SqliteLeases, Written};
+pub use leases::{Change, Lease, LeaseStore, SqliteLeases, Written};
 pub use memory::{Fault, FaultAt, MemoryInput, MemoryParams, MemorySource};
 pub use record::{Batch, Epoch, Position, Record, ShardId};
 pub use source::{Deliver, ShardEvent, ShardSource, SourceError};

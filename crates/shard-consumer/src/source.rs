@@ -28,7 +28,8 @@ pub enum ShardEvent {
         /// The tenure that read it.
         epoch: Epoch,
     },
-    /// The lease is no longer provably ours: nothing more of this tenure will come, or may be checkpointed.
+    /// The lease is no longer provably ours: nothing more of this tenure will come, or may be checkpointed. Also comes
+    /// after [`ShardEvent::Finished`], if the lease is lost before the end was checkpointed.
     LeaseLost {
         /// The shard.
         shard: ShardId,
@@ -46,6 +47,10 @@ pub enum ShardEvent {
 
 /// Called with each event; events of one shard come one at a time and in order, those of different shards at
 /// once from several tasks. The next event of the shard waits until the future is done: this is back-pressure.
+///
+/// A delivery of a [`ShardEvent::Batch`] may be dropped when the lease is lost; its position then does not move, and
+/// the only event of that tenure that follows is [`ShardEvent::LeaseLost`]. No other delivery is dropped, and none
+/// because of a stop.
 pub type Deliver = Arc<dyn Fn(ShardEvent) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A stream of shards. Two implementations run every day: Kinesis, and memory (demo, replay, tests).
@@ -86,4 +91,18 @@ pub enum SourceError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl SourceError {
+    /// The error and its causes on one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
 }

@@ -13,8 +13,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::fault::Complaint;
 use super::lister::{first_listing, keep_listing};
 use super::reader::{Ended, Reader};
+use super::rows::make_rows;
 use super::stream::Shard;
-use super::tenure::{Tenure, chain};
+use super::tenure::Tenure;
 use super::{KinesisSource, plan};
 use crate::leases::Lease;
 use crate::record::{Position, ShardId};
@@ -22,6 +23,9 @@ use crate::source::{Deliver, ShardEvent, SourceError};
 
 const POLL_LEAST: Duration = Duration::from_millis(50);
 const POLL_MOST: Duration = Duration::from_secs(2);
+
+/// A message names no more shards than this.
+const NAMED_MOST: usize = 10;
 
 /// One run of a source.
 pub(super) struct Coordinator<'a> {
@@ -37,6 +41,7 @@ pub(super) struct Coordinator<'a> {
     reading: HashSet<ShardId>,
     sightings: plan::Sightings,
     listed: Vec<Shard>,
+    listed_before: Option<Vec<Shard>>,
     /// The listing is newer than the rows made from it.
     listing_is_new: bool,
     /// What was told last.
@@ -64,6 +69,7 @@ impl<'a> Coordinator<'a> {
             reading: HashSet::new(),
             sightings: plan::Sightings::default(),
             listed: Vec::new(),
+            listed_before: None,
             listing_is_new: true,
             told: None,
             ours: Ours::All,
@@ -83,11 +89,10 @@ impl<'a> Coordinator<'a> {
         let poll = (self.source.failover_after / 5).clamp(POLL_LEAST, POLL_MOST);
         let mut complaint = Complaint::default();
         let outcome = loop {
-            match self.turn().await {
-                Ok(()) => complaint.over(),
-                Err(error @ SourceError::Configuration(_)) => break Err(error),
-                Err(error) if complaint.due() => tracing::warn!(error = %chain(&error), "cannot use the leases"),
-                Err(_) => {}
+            if let Err(error) = self.turn().await
+                && complaint.due()
+            {
+                tracing::warn!(error = %error.chain(), "cannot use the leases");
             }
             tokio::select! {
                 biased;
@@ -105,7 +110,7 @@ impl<'a> Coordinator<'a> {
                     }
                 },
                 Some(listed) = listings.recv() => {
-                    self.listed = listed;
+                    self.listed_before = Some(std::mem::replace(&mut self.listed, listed));
                     self.listing_is_new = true;
                 }
                 () = sleep(poll) => {}
@@ -118,10 +123,12 @@ impl<'a> Coordinator<'a> {
 
     /// Brings leases and readers up to date with the last listing and with the lease table as it is now.
     async fn turn(&mut self) -> Result<(), SourceError> {
-        let mut leases = self.source.leases.list().await?;
-        if self.listing_is_new && self.write_rows(&leases).await? {
-            leases = self.source.leases.list().await?;
-        }
+        self.tell_lost().await;
+        let leases = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(()),
+            leases = self.rows() => leases?,
+        };
         let retold = std::mem::take(&mut self.listing_is_new);
         let now = Instant::now();
         self.sightings.observe(&leases, now);
@@ -130,19 +137,22 @@ impl<'a> Coordinator<'a> {
         Ok(())
     }
 
-    /// Makes the rows that are missing and removes those that are obsolete; says whether there were any.
-    async fn write_rows(&self, leases: &[Lease]) -> Result<bool, SourceError> {
-        let since_ms = leases.iter().filter_map(|lease| lease.start_timestamp_ms).min();
-        let start = self.source.start.position(since_ms);
-        let missing = plan::missing(&self.listed, leases, &start);
-        for lease in &missing {
-            self.source.leases.create(lease).await?;
+    /// The rows, with those that a new listing calls for and without those that it makes obsolete.
+    async fn rows(&self) -> Result<Vec<Lease>, SourceError> {
+        let (source, store) = (self.source, &*self.source.leases);
+        let leases = store.list().await?;
+        if !self.listing_is_new {
+            return Ok(leases);
         }
-        let obsolete = plan::obsolete(&self.listed, leases);
+        let made = make_rows(store, &self.listed, &leases, source.start).await?;
+        let obsolete = match &self.listed_before {
+            Some(before) => plan::obsolete([before, &self.listed], &leases),
+            None => Vec::new(),
+        };
         for shard in &obsolete {
-            self.source.leases.delete(shard).await?;
+            store.delete(shard).await?;
         }
-        Ok(!missing.is_empty() || !obsolete.is_empty())
+        if made || !obsolete.is_empty() { store.list().await } else { Ok(leases) }
     }
 
     async fn take(&mut self, leases: &[Lease], now: Instant) -> Result<(), SourceError> {
@@ -151,11 +161,7 @@ impl<'a> Coordinator<'a> {
             leases,
             |shard| self.reading.contains(shard),
             |lease| self.is_free(lease, now),
-            |shard| {
-                // Its last event, too, comes before the first of its children.
-                let is_told = !self.reading.contains(shard);
-                is_told && source.tenures.of(shard).is_some_and(|tenure| tenure.is_finished() && tenure.is_held())
-            },
+            |shard| self.is_finished(shard),
         );
         let mut tried = HashMap::new();
         let mut outcome = Ok(());
@@ -179,6 +185,13 @@ impl<'a> Coordinator<'a> {
         outcome
     }
 
+    /// Whether this worker has read the shard to its end, though not checkpointed that. Its last event has been told,
+    /// too: it comes before the first of its children.
+    fn is_finished(&self, shard: &ShardId) -> bool {
+        let is_told = !self.reading.contains(shard);
+        is_told && self.source.tenures.of(shard).is_some_and(|tenure| tenure.is_finished() && tenure.is_held())
+    }
+
     fn is_free(&self, lease: &Lease, now: Instant) -> bool {
         let ours = match (&lease.owner, &self.ours) {
             (None, _) => return true,
@@ -191,11 +204,14 @@ impl<'a> Coordinator<'a> {
 
     fn read(&mut self, tenure: Arc<Tenure>, from: Position) {
         let shard = tenure.shard.clone();
+        tracing::info!(%shard, epoch = tenure.epoch, ?from, "took the lease");
         self.source.tenures.begin(&tenure);
         tokio::spawn(Arc::clone(&tenure).keep());
         let reader = Reader {
             stream: self.source.stream.clone(),
+            budget: self.source.budget.clone(),
             leases: Arc::clone(&self.source.leases),
+            start: self.source.start,
             tenure,
             from,
             deliver: Arc::clone(&self.deliver),
@@ -205,6 +221,13 @@ impl<'a> Coordinator<'a> {
         self.readers.spawn(async move { (shard, reader.run().await) });
     }
 
+    /// Tells which leases were lost after the end of the shard: they have no reader any more that would.
+    async fn tell_lost(&self) {
+        for lost in self.source.tenures.lost_at_the_end(|shard| self.reading.contains(shard)) {
+            (self.deliver)(ShardEvent::LeaseLost { shard: lost.shard.clone(), epoch: lost.epoch }).await;
+        }
+    }
+
     /// Tells how many shards are read, after each listing and whenever that changes.
     async fn tell(&mut self, leases: &[Lease], now: Instant, retold: bool) {
         let read_elsewhere: HashSet<&ShardId> = leases
@@ -212,8 +235,15 @@ impl<'a> Coordinator<'a> {
             .filter(|lease| lease.owner.is_some() && !self.is_free(lease, now))
             .map(|lease| &lease.shard)
             .collect();
-        let (open, unread) =
-            plan::open_and_unread(&self.listed, |shard| self.reading.contains(shard) || read_elsewhere.contains(shard));
+        let open: Vec<&ShardId> = self.listed.iter().filter(|shard| shard.open).map(|shard| &shard.id).collect();
+        let is_read = |shard: &ShardId| self.reading.contains(shard) || read_elsewhere.contains(shard);
+        let unread: Vec<&ShardId> = open.iter().copied().filter(|shard| !is_read(shard)).collect();
+        if retold && !unread.is_empty() {
+            let named = &unread[..unread.len().min(NAMED_MOST)];
+            let why = plan::why_unread(named, leases, |shard| self.is_finished(shard)).join(", ");
+            tracing::info!(open = open.len(), unread = unread.len(), why, "open shards are not read");
+        }
+        let (open, unread) = (open.len(), unread.len());
         if retold || self.told != Some((open, unread)) {
             self.told = Some((open, unread));
             (self.deliver)(ShardEvent::Shards { open, unread }).await;

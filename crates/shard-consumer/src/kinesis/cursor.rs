@@ -2,6 +2,7 @@
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::budget::{Budget, Room};
 use super::fault::{Complaint, Fault};
 use super::pace::{Pace, back_off};
 use super::stream::{Answer, Shard, Stream};
@@ -14,14 +15,17 @@ pub(super) struct Cursor {
     position: Position,
     iterator: Option<String>,
     pace: Pace,
+    budget: Budget,
+    /// The last answer was empty, and not behind.
+    at_tip: bool,
     failures: u32,
     complaint: Complaint,
 }
 
 /// What comes next in a shard.
 pub(super) enum Page {
-    /// Records, perhaps none; `ended` holds the children if they were the last.
-    Records { records: Vec<Record>, behind_latest_ms: i64, ended: Option<Vec<Shard>> },
+    /// Records, perhaps none; `ended` holds the children if they were the last. `room` is kept as long as the records.
+    Records { records: Vec<Record>, behind_latest_ms: i64, ended: Option<Vec<Shard>>, room: Room },
     /// The service does not know this shard.
     Gone,
     /// The service does not know the position: reading goes on at the oldest record that it holds.
@@ -29,13 +33,15 @@ pub(super) enum Page {
 }
 
 impl Cursor {
-    pub(super) fn new(stream: Stream, shard: ShardId, position: Position) -> Self {
+    pub(super) fn new(stream: Stream, budget: Budget, shard: ShardId, position: Position) -> Self {
         Self {
             stream,
             shard,
             position,
             iterator: None,
             pace: Pace::default(),
+            budget,
+            at_tip: false,
             failures: 0,
             complaint: Complaint::default(),
         }
@@ -59,12 +65,8 @@ impl Cursor {
                 Err(fault) => fault,
             };
             self.failures = self.failures.saturating_add(1);
-            match recovery(call, &fault, &self.position, self.failures) {
-                Recovery::Gone => {
-                    // Whoever asks again at once would ask without end, should the shard be listed all the same.
-                    sleep(back_off(self.failures, fastrand::f64())).await;
-                    return Page::Gone;
-                }
+            let recovery = recovery(call, &fault, &self.position, self.failures);
+            match recovery {
                 Recovery::StartOver => {
                     tracing::warn!(
                         shard = %self.shard, position = ?self.position, %fault,
@@ -73,7 +75,8 @@ impl Cursor {
                     self.position = Position::TrimHorizon;
                     return Page::StartedOver;
                 }
-                Recovery::NewIterator => self.iterator = None,
+                // Should the shard be listed all the same, it is the iterator that the service does not know.
+                Recovery::NewIterator | Recovery::Gone => self.iterator = None,
                 Recovery::SameIterator => {}
             }
             if matches!(fault, Fault::Expired(_)) && self.failures == 1 {
@@ -83,6 +86,9 @@ impl Cursor {
                 tracing::warn!(shard = %self.shard, failures = self.failures, %fault, "cannot read; trying again");
             }
             sleep(back_off(self.failures, fastrand::f64())).await;
+            if recovery == Recovery::Gone {
+                return Page::Gone;
+            }
         }
     }
 
@@ -94,6 +100,7 @@ impl Cursor {
     /// Leaves the iterator in place when the call fails: whether it is still good is for the caller to say.
     async fn fetch_records(&mut self, iterator: String) -> Result<Page, Fault> {
         sleep_until(self.pace.next_call(Instant::now())).await;
+        let room = self.budget.room(self.at_tip).await;
         self.pace.called(Instant::now());
         let result = self.stream.records(&iterator).await;
         if result.is_err() {
@@ -101,16 +108,17 @@ impl Cursor {
         }
         let Answer { records, behind_latest_ms, next, children } = result?;
         self.failures = 0;
-        self.complaint.over();
 
         let bytes = records.iter().map(|record| record.data.len()).sum();
-        self.pace.answered(Instant::now(), bytes, behind_latest_ms == 0, records.is_empty());
+        let (no_more, empty) = (behind_latest_ms == 0, records.is_empty());
+        self.pace.answered(Instant::now(), bytes, no_more, empty);
+        self.at_tip = no_more && empty;
         if let Some(last) = records.last() {
             self.position = last.position();
         }
         self.iterator = next;
         let ended = self.iterator.is_none().then_some(children);
-        Ok(Page::Records { records, behind_latest_ms, ended })
+        Ok(Page::Records { records, behind_latest_ms, ended, room })
     }
 }
 

@@ -75,7 +75,6 @@ pub(super) async fn keep_listing(stream: Stream, mut asked: mpsc::Receiver<()>, 
         match stream.shards().await {
             Ok(shards) => {
                 failures = 0;
-                complaint.over();
                 if listings.send(shards).await.is_err() {
                     return;
                 }

@@ -50,9 +50,9 @@ fn parents_first(shards: &[Shard]) -> Vec<&Shard> {
     ordered
 }
 
-/// The rows that nobody needs any more: finished, and no longer listed, so never to be created again.
-pub(super) fn obsolete<'a>(shards: &[Shard], leases: &'a [Lease]) -> Vec<&'a ShardId> {
-    let listed: HashSet<&ShardId> = shards.iter().map(|shard| &shard.id).collect();
+/// The rows that nobody needs any more: finished, and absent from two listings in a row, so never to be created again.
+pub(super) fn obsolete<'a>(listings: [&[Shard]; 2], leases: &'a [Lease]) -> Vec<&'a ShardId> {
+    let listed: HashSet<&ShardId> = listings.into_iter().flatten().map(|shard| &shard.id).collect();
     let finished = leases.iter().filter(|lease| lease.checkpoint == Position::ShardEnd);
     finished.map(|lease| &lease.shard).filter(|shard| !listed.contains(shard)).collect()
 }
@@ -64,16 +64,18 @@ pub(super) fn to_take(
     is_free: impl Fn(&Lease) -> bool,
     is_finished: impl Fn(&ShardId) -> bool,
 ) -> Vec<&Lease> {
-    let unread: HashSet<&ShardId> = leases
-        .iter()
-        .filter(|lease| lease.checkpoint != Position::ShardEnd && !is_finished(&lease.shard))
-        .map(|lease| &lease.shard)
-        .collect();
+    let unread = not_at_the_end(leases, is_finished);
     leases
         .iter()
         .filter(|lease| unread.contains(&lease.shard) && !is_reading(&lease.shard) && is_free(lease))
         .filter(|lease| !lease.parents.iter().any(|parent| unread.contains(parent)))
         .collect()
+}
+
+/// The shards with a row that are not read to their end.
+fn not_at_the_end(leases: &[Lease], is_finished: impl Fn(&ShardId) -> bool) -> HashSet<&ShardId> {
+    let going_on = leases.iter().filter(|lease| lease.checkpoint != Position::ShardEnd && !is_finished(&lease.shard));
+    going_on.map(|lease| &lease.shard).collect()
 }
 
 /// When each counter was last seen to move, by this process's own clock: clocks of other machines are not trusted.
@@ -95,10 +97,20 @@ impl Sightings {
     }
 }
 
-/// How many shards take records, and how many of those nobody reads.
-pub(super) fn open_and_unread(shards: &[Shard], is_read: impl Fn(&ShardId) -> bool) -> (usize, usize) {
-    let open = shards.iter().filter(|shard| shard.open);
-    (open.clone().count(), open.filter(|shard| !is_read(&shard.id)).count())
+/// Each of `shards`, which nobody reads, with the reason.
+pub(super) fn why_unread(shards: &[&ShardId], leases: &[Lease], is_finished: impl Fn(&ShardId) -> bool) -> Vec<String> {
+    let going_on = not_at_the_end(leases, is_finished);
+    let why = |shard: &ShardId| {
+        let Some(lease) = leases.iter().find(|lease| lease.shard == *shard) else { return "no lease yet".to_owned() };
+        if let Some(parent) = lease.parents.iter().find(|parent| going_on.contains(parent)) {
+            return format!("waits for the end of {parent}");
+        }
+        match &lease.owner {
+            Some(owner) => format!("not renewed by {owner}"),
+            None => "no owner".to_owned(),
+        }
+    };
+    shards.iter().map(|shard| format!("{shard}: {}", why(shard))).collect()
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::Start;
+use super::budget::Budget;
 use super::cursor::{Cursor, Page};
 use super::fault::Complaint;
 use super::pace::back_off;
-use super::plan::new_lease;
+use super::rows::make_rows;
 use super::stream::{Shard, Stream};
-use super::tenure::{Tenure, chain};
+use super::tenure::Tenure;
 use crate::leases::LeaseStore;
 use crate::record::{Batch, Position, ShardId};
 use crate::source::{Deliver, ShardEvent};
@@ -18,7 +20,10 @@ use crate::source::{Deliver, ShardEvent};
 /// Reads one shard.
 pub(super) struct Reader {
     pub(super) stream: Stream,
+    pub(super) budget: Budget,
     pub(super) leases: Arc<dyn LeaseStore>,
+    /// Where ancestors of the children begin that nobody has heard of.
+    pub(super) start: Start,
     pub(super) tenure: Arc<Tenure>,
     pub(super) from: Position,
     pub(super) deliver: Deliver,
@@ -36,7 +41,8 @@ pub(super) enum Ended {
 }
 
 impl Reader {
-    /// Reads until the shard ends, the tenure is over, or `stop`. Deliveries are never cut short.
+    /// Reads until the shard ends, the tenure is over, or `stop`. Only the delivery of a batch may be cut short, and
+    /// only by the loss of the lease.
     pub(super) async fn run(self) -> Ended {
         let (shard, epoch) = (self.tenure.shard.clone(), self.tenure.epoch);
         (self.deliver)(ShardEvent::LeaseTaken { shard: shard.clone(), epoch }).await;
@@ -50,7 +56,8 @@ impl Reader {
     }
 
     async fn read(&self) -> Ended {
-        let mut cursor = Cursor::new(self.stream.clone(), self.tenure.shard.clone(), self.from.clone());
+        let (stream, budget) = (self.stream.clone(), self.budget.clone());
+        let mut cursor = Cursor::new(stream, budget, self.tenure.shard.clone(), self.from.clone());
         let mut delivered = false;
         loop {
             let page = match self.unless_over(cursor.next()).await {
@@ -58,10 +65,17 @@ impl Reader {
                 Err(ended) => return ended,
             };
             let end = match page {
-                Page::Records { records, behind_latest_ms, ended } => {
+                Page::Records { records, behind_latest_ms, ended, room } => {
                     let (shard, epoch) = (self.tenure.shard.clone(), self.tenure.epoch);
                     let after = cursor.position().clone();
-                    (self.deliver)(ShardEvent::Batch(Batch { shard, epoch, records, after, behind_latest_ms })).await;
+                    let batch = ShardEvent::Batch(Batch { shard, epoch, records, after, behind_latest_ms });
+                    tokio::select! {
+                        biased;
+                        // However long the delivery waits, it does not outlive the tenure.
+                        () = self.tenure.over() => return Ended::Lost,
+                        () = (self.deliver)(batch) => {}
+                    }
+                    drop(room);
                     delivered = true;
                     ended.map(End::Closed)
                 }
@@ -69,7 +83,7 @@ impl Reader {
                 Page::StartedOver if delivered => {
                     // Positions never go back within an epoch, so the oldest record is read under another one.
                     if let Err(error) = self.tenure.release().await {
-                        tracing::warn!(shard = %self.tenure.shard, error = %chain(&error), "cannot release the lease");
+                        tracing::warn!(shard = %self.tenure.shard, error = %error.chain(), "cannot release the lease");
                     }
                     return Ended::Lost;
                 }
@@ -81,7 +95,7 @@ impl Reader {
             let Some(end) = end else { continue };
             match self.unless_over(self.announce(&end)).await {
                 Ok(Some(children)) => {
-                    self.tenure.finish(children);
+                    self.finish(&end, cursor.position(), children);
                     return Ended::Finished;
                 }
                 Ok(None) => {}
@@ -90,20 +104,26 @@ impl Reader {
         }
     }
 
+    fn finish(&self, end: &End, position: &Position, children: Vec<ShardId>) {
+        let (shard, epoch) = (&self.tenure.shard, self.tenure.epoch);
+        match end {
+            End::Closed(_) => tracing::info!(%shard, epoch, ?children, "read the shard to its end"),
+            End::Gone => tracing::warn!(
+                %shard, epoch, ?position,
+                "the stream no longer holds this shard: what it held after this position was never read"
+            ),
+        }
+        self.tenure.finish(children);
+    }
+
     /// What `step` gives; or why nothing may be delivered any more.
     async fn unless_over<T>(&self, step: impl Future<Output = T>) -> Result<T, Ended> {
-        let done = tokio::select! {
+        tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Err(Ended::Stopped),
-            () = self.tenure.over() => return Err(Ended::Lost),
-            done = step => done,
-        };
-        if !self.tenure.is_held() {
-            // A renewal may still be under way: landing now, it would hold a lease that nobody reads.
-            self.tenure.end();
-            return Err(Ended::Lost);
+            () = self.stop.cancelled() => Err(Ended::Stopped),
+            () = self.tenure.over() => Err(Ended::Lost),
+            done = step => Ok(done),
         }
-        Ok(done)
     }
 
     /// Sees to it that the children of this shard have rows, however long it takes; gives their names. None if the
@@ -119,7 +139,14 @@ impl Reader {
             failures += 1;
             if complaint.due() {
                 let shard = &self.tenure.shard;
-                tracing::warn!(%shard, error, "the shard has ended, but its children cannot be written down yet");
+                match end {
+                    End::Closed(_) => {
+                        tracing::warn!(%shard, error, "the shard has ended, but its children cannot be written down yet");
+                    }
+                    End::Gone => {
+                        tracing::warn!(%shard, error, "the service does not know this shard or its stream; trying again");
+                    }
+                }
             }
             sleep(back_off(failures, fastrand::f64())).await;
         }
@@ -127,22 +154,25 @@ impl Reader {
 
     async fn try_announce(&self, end: &End) -> Result<Option<Vec<ShardId>>, String> {
         let this = &self.tenure.shard;
-        let children = match end {
-            End::Closed(children) if !children.is_empty() => children.clone(),
-            _ => {
-                // A deleted stream fails here, so its shards do not end: one made anew has shards of the same names.
-                let listed = self.stream.shards().await.map_err(|fault| fault.to_string())?;
-                if matches!(end, End::Gone) && listed.iter().any(|shard| shard.id == *this) {
-                    return Ok(None);
-                }
-                listed.into_iter().filter(|shard| shard.parents.contains(this)).collect()
-            }
+        let leases = self.leases.list().await.map_err(|error| error.chain())?;
+        let (mut shards, is_gone) = match end {
+            End::Closed(children) => (children.clone(), false),
+            End::Gone => (Vec::new(), true),
         };
-        for child in &children {
-            let lease = new_lease(child, Position::TrimHorizon);
-            self.leases.create(&lease).await.map_err(|error| chain(&error))?;
+        let has_row = |parent: &ShardId| leases.iter().any(|lease| lease.shard == *parent);
+        let are_told = !shards.is_empty();
+        if !are_told || !shards.iter().flat_map(|child| &child.parents).all(has_row) {
+            // Of a merged child, the other parent may be newer than any listing. A deleted stream fails here, so its
+            // shards do not end: one made anew has shards of the same names.
+            let listed = self.stream.shards().await.map_err(|fault| fault.to_string())?;
+            if !are_told && listed.iter().any(|shard| shard.id == *this && (is_gone || shard.open)) {
+                return Ok(None);
+            }
+            shards.retain(|child| !listed.iter().any(|shard| shard.id == child.id));
+            shards.extend(listed);
         }
-        Ok(Some(children.into_iter().map(|child| child.id).collect()))
+        make_rows(&*self.leases, &shards, &leases, self.start).await.map_err(|error| error.chain())?;
+        Ok(Some(shards.into_iter().filter(|shard| shard.parents.contains(this)).map(|child| child.id).collect()))
     }
 }
 

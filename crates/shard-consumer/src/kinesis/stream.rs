@@ -1,6 +1,7 @@
 //! The three calls that reading a stream takes.
 
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::ShardIteratorType;
 
@@ -36,8 +37,10 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+    pub(super) fn new(client: &Client, name: String) -> Self {
+        // Whoever calls has a back-off and a pace of his own; calls that the client repeats by itself exceed both.
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(config), name }
     }
 
     /// The region of the client, for messages.

@@ -1,5 +1,7 @@
 //! One unbroken tenure of a lease: renewed, fenced, checkpointed, given up.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::Complaint;
-use crate::leases::{Lease, LeaseStore, Written};
+use crate::leases::{Change, Lease, LeaseStore, Written};
 use crate::record::{Epoch, Position, ShardId};
 use crate::source::SourceError;
 
@@ -31,14 +33,17 @@ pub(super) struct Tenure {
 
 struct Row {
     lease: Lease,
+    /// Checkpoints up to here are not written: what is stored is further, or they go back within the tenure.
+    floor: Position,
     /// The last write was not answered, and may have landed all the same.
     unsure: bool,
 }
 
-enum Write<'a> {
-    Renew,
-    Checkpoint(&'a Position),
-    Release,
+impl Row {
+    /// Whether `found` is what our own write in doubt has left.
+    fn was_written_as(&self, found: &Lease) -> bool {
+        found.owner == self.lease.owner && found.counter == self.lease.counter + 1
+    }
 }
 
 impl Tenure {
@@ -51,25 +56,37 @@ impl Tenure {
         alive: &CancellationToken,
     ) -> Result<Option<Arc<Self>>, SourceError> {
         let sent = Instant::now();
-        if store.take(seen, owner).await? == Written::Refused {
+        let change = Change::Take { owner: owner.to_owned() };
+        if store.update(seen, &change).await? != Written::Landed {
             return Ok(None);
         }
-        let lease = Lease { owner: Some(owner.to_owned()), counter: seen.counter + 1, ..seen.clone() };
+        let (mut lease, floor) = (seen.clone(), seen.checkpoint.clone());
+        lease.apply(&change);
         Ok(Some(Arc::new(Self {
             shard: lease.shard.clone(),
             epoch: lease.counter,
             store: Arc::clone(store),
             failover_after,
-            row: Mutex::new(Row { lease, unsure: false }),
+            row: Mutex::new(Row { lease, floor, unsure: false }),
             proven: watch::Sender::new(sent),
             over: alive.child_token(),
             children: OnceLock::new(),
         })))
     }
 
-    /// Resolves when the tenure is over.
+    /// Resolves when the tenure is over. Looks at the clock whenever it is polled, because a process that was paused
+    /// wakes up in the middle of its work, before any timer fires: what is polled after it in a biased `select!` does
+    /// not go on under a lease that others may have taken.
     pub(super) async fn over(&self) {
-        self.over.cancelled().await;
+        let mut over = pin!(self.over.cancelled());
+        poll_fn(|context| {
+            if !self.is_held() {
+                // A renewal may still be under way: landing now, it would hold a lease that nobody reads.
+                self.end();
+            }
+            over.as_mut().poll(context)
+        })
+        .await;
     }
 
     /// Ends the tenure without giving up the lease.
@@ -77,8 +94,7 @@ impl Tenure {
         self.over.cancel();
     }
 
-    /// Whether nobody else can have taken the lease yet. Asked right before each delivery, because a process that
-    /// was paused wakes up in the middle of its work, before any timer fires.
+    /// Whether nobody else can have taken the lease yet.
     pub(super) fn is_held(&self) -> bool {
         !self.over.is_cancelled() && Instant::now() < self.fence()
     }
@@ -111,14 +127,11 @@ impl Tenure {
                 next = due;
                 continue;
             }
-            match timeout_at(self.fence(), self.write(Write::Renew)).await {
-                Ok(Ok(())) => {
-                    complaint.over();
-                    next = *self.proven.borrow() + self.failover_after / 3;
-                }
+            match timeout_at(self.fence(), self.write(Change::Renew)).await {
+                Ok(Ok(())) => next = *self.proven.borrow() + self.failover_after / 3,
                 Ok(Err(error)) => {
                     if complaint.due() {
-                        tracing::warn!(shard = %self.shard, error = %chain(&error), "cannot renew the lease");
+                        tracing::warn!(shard = %self.shard, error = %error.chain(), "cannot renew the lease");
                     }
                     next = Instant::now() + self.failover_after / 20;
                 }
@@ -134,78 +147,70 @@ impl Tenure {
     /// Makes `position` the place where the next tenure begins. Nothing is written where it is so already, or where
     /// the lease was lost.
     pub(super) async fn checkpoint(&self, position: &Position) -> Result<(), SourceError> {
-        self.write(Write::Checkpoint(position)).await
+        let children = self.children.get().cloned().unwrap_or_default();
+        self.write(Change::Checkpoint { position: position.clone(), children }).await
     }
 
     /// The service no longer knows the stored position: positions of this tenure may begin below it.
     pub(super) async fn start_over(&self) {
-        self.row.lock().await.lease.checkpoint = Position::TrimHorizon;
+        self.row.lock().await.floor = Position::TrimHorizon;
     }
 
     /// Gives up the lease, if it is still held. The tenure is over.
     pub(super) async fn release(&self) -> Result<(), SourceError> {
-        let done = self.write(Write::Release).await;
+        let done = self.write(Change::Release).await;
         self.over.cancel();
         done
     }
 
-    async fn write(&self, write: Write<'_>) -> Result<(), SourceError> {
+    async fn write(&self, change: Change) -> Result<(), SourceError> {
         let mut row = self.row.lock().await;
         // Once, because a write in doubt that landed explains one refusal, not two.
         for _ in 0..2 {
-            if self.over.is_cancelled() {
+            let is_done = matches!(&change, Change::Checkpoint { position, .. } if *position <= row.floor);
+            if is_done || self.over.is_cancelled() {
                 return Ok(());
             }
             let sent = Instant::now();
-            let children = self.children.get().map_or(&[][..], Vec::as_slice);
-            if matches!(write, Write::Checkpoint(position) if *position <= row.lease.checkpoint) {
-                return Ok(());
-            }
             // Set before the write: it also stays when the caller gives up waiting.
             let doubted = std::mem::replace(&mut row.unsure, true);
-            let written = match write {
-                Write::Renew => self.store.renew(&row.lease).await?,
-                Write::Checkpoint(position) => self.store.checkpoint(&row.lease, position, children).await?,
-                Write::Release => self.store.release(&row.lease).await?,
-            };
-            if written == Written::Landed {
-                row.unsure = false;
-                row.lease.counter += 1;
-                if let Write::Checkpoint(position) = write {
-                    row.lease.checkpoint = position.clone();
+            match self.store.update(&row.lease, &change).await? {
+                Written::Landed => {
+                    row.unsure = false;
+                    row.lease.apply(&change);
+                    self.proven.send_replace(sent);
+                    match change {
+                        Change::Checkpoint { position, .. } => row.floor = position,
+                        Change::Release => {
+                            tracing::info!(shard = %self.shard, epoch = self.epoch, "released the lease");
+                            // Under the lock: a renewal that waits for it must not find the lease lost.
+                            self.over.cancel();
+                        }
+                        Change::Take { .. } | Change::Renew => {}
+                    }
+                    return Ok(());
                 }
-                self.proven.send_replace(sent);
-                return Ok(());
-            }
-            if !doubted || !self.adopt(&mut row).await? {
-                tracing::warn!(shard = %self.shard, epoch = self.epoch, "another worker wrote the lease: lost");
-                self.over.cancel();
+                Written::Refused(Some(found)) if doubted && row.was_written_as(&found) => {
+                    row.lease = found;
+                    row.unsure = false;
+                }
+                Written::Refused(found) => {
+                    let owner = holder(found.as_ref());
+                    tracing::warn!(shard = %self.shard, epoch = self.epoch, owner, "another wrote the lease: lost");
+                    self.over.cancel();
+                }
             }
         }
         Ok(())
     }
-
-    /// Whether the write in doubt had landed after all; then `row` is what it wrote.
-    async fn adopt(&self, row: &mut Row) -> Result<bool, SourceError> {
-        match self.store.get(&self.shard).await? {
-            Some(lease) if lease.owner == row.lease.owner && lease.counter == row.lease.counter + 1 => {
-                *row = Row { lease, unsure: false };
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
-    }
 }
 
-/// An error and its causes on one line.
-pub(super) fn chain(error: &SourceError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// Who has the lease now, for messages.
+fn holder(lease: Option<&Lease>) -> &str {
+    match lease {
+        Some(lease) => lease.owner.as_deref().unwrap_or("nobody"),
+        None => "nobody: the row is gone",
     }
-    text
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ mod row;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Lease, LeaseStore, Written};
-use crate::record::{Position, ShardId};
+use super::{Change, Lease, LeaseStore, Written};
+use crate::record::ShardId;
 use crate::source::SourceError;
 
 /// Leases in a SQLite file. Several processes may use one file at once, also for different streams.
@@ -44,36 +45,34 @@ impl SqliteLeases {
         .await
     }
 
-    /// Runs `act` in a write transaction on a thread that may block.
+    /// Runs `act` in a write transaction.
     async fn write<T: Send + 'static>(
         &self,
         what: &'static str,
         act: impl FnOnce(&Connection, &Shared) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SourceError> {
-        let shared = Arc::clone(&self.shared);
-        blocking(move || {
-            let mut connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let run = || {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let done = act(&transaction, &shared)?;
-                transaction.commit()?;
-                Ok(done)
-            };
-            run().map_err(|error| shared.failed(what, error))
+        self.on_file(what, |connection, shared| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = act(&transaction, shared)?;
+            transaction.commit()?;
+            Ok(done)
         })
         .await
     }
 
     /// Runs `act` on a thread that may block.
-    async fn read<T: Send + 'static>(
+    async fn on_file<T: Send + 'static>(
         &self,
         what: &'static str,
-        act: impl FnOnce(&Connection, &Shared) -> rusqlite::Result<T> + Send + 'static,
+        act: impl FnOnce(&mut Connection, &Shared) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SourceError> {
         let shared = Arc::clone(&self.shared);
+        // From here on, so that calls made at once do not add up their waits.
+        let until = Instant::now() + file::WAIT_MOST;
         blocking(move || {
-            let connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            act(&connection, &shared).map_err(|error| shared.failed(what, error))
+            let mut connection = shared.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = connection.busy_timeout(until.saturating_duration_since(Instant::now()));
+            waited.and_then(|()| act(&mut connection, &shared)).map_err(|error| shared.failed(what, error))
         })
         .await
     }
@@ -94,25 +93,12 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn landed(rows: usize) -> Written {
-    if rows == 1 { Written::Landed } else { Written::Refused }
-}
-
 #[async_trait]
 impl LeaseStore for SqliteLeases {
     async fn list(&self) -> Result<Vec<Lease>, SourceError> {
-        self.read("list leases", |sqlite, at| {
+        self.on_file("list leases", |sqlite, at| {
             let mut select = sqlite.prepare_cached(&format!("{} ORDER BY shard", row::SELECT))?;
             select.query_map(params![at.app, at.stream], row::lease)?.collect()
-        })
-        .await
-    }
-
-    async fn get(&self, shard: &ShardId) -> Result<Option<Lease>, SourceError> {
-        let shard = shard.clone();
-        self.read("read a lease", move |sqlite, at| {
-            let mut select = sqlite.prepare_cached(&format!("{} AND shard = ?3", row::SELECT))?;
-            select.query_map(params![at.app, at.stream, shard.as_str()], row::lease)?.next().transpose()
         })
         .await
     }
@@ -142,48 +128,22 @@ impl LeaseStore for SqliteLeases {
         .await
     }
 
-    async fn take(&self, seen: &Lease, owner: &str) -> Result<Written, SourceError> {
-        let (shard, counter, owner) = (seen.shard.clone(), seen.counter.cast_signed(), owner.to_owned());
-        self.write("take a lease", move |sqlite, at| {
-            let mut update = sqlite.prepare_cached(row::TAKE)?;
-            update.execute(params![at.app, at.stream, shard.as_str(), counter, owner]).map(landed)
-        })
-        .await
-    }
-
-    async fn renew(&self, held: &Lease) -> Result<Written, SourceError> {
-        let (shard, counter, owner) = (held.shard.clone(), held.counter.cast_signed(), held.owner.clone());
-        self.write("renew a lease", move |sqlite, at| {
-            let mut update = sqlite.prepare_cached(row::RENEW)?;
-            update.execute(params![at.app, at.stream, shard.as_str(), counter, owner]).map(landed)
-        })
-        .await
-    }
-
-    async fn checkpoint(
-        &self,
-        held: &Lease,
-        position: &Position,
-        children: &[ShardId],
-    ) -> Result<Written, SourceError> {
-        let (shard, counter, owner) = (held.shard.clone(), held.counter.cast_signed(), held.owner.clone());
-        let (position, children) = (position.clone(), row::joined(children));
-        self.write("checkpoint a shard", move |sqlite, at| {
-            let (checkpoint, sub_sequence) = row::words(&position);
-            let mut update = sqlite.prepare_cached(row::CHECKPOINT)?;
-            let shard = shard.as_str();
-            update
-                .execute(params![at.app, at.stream, shard, counter, owner, checkpoint, sub_sequence, children])
-                .map(landed)
-        })
-        .await
-    }
-
-    async fn release(&self, held: &Lease) -> Result<Written, SourceError> {
-        let (shard, counter, owner) = (held.shard.clone(), held.counter.cast_signed(), held.owner.clone());
-        self.write("release a lease", move |sqlite, at| {
-            let mut update = sqlite.prepare_cached(row::RELEASE)?;
-            update.execute(params![at.app, at.stream, shard.as_str(), counter, owner]).map(landed)
+    async fn update(&self, seen: &Lease, change: &Change) -> Result<Written, SourceError> {
+        let (seen, change) = (seen.clone(), change.clone());
+        self.write("update a lease", move |sqlite, at| {
+            let shard = seen.shard.as_str();
+            let mut select = sqlite.prepare_cached(&format!("{} AND shard = ?3", row::SELECT))?;
+            let found = select.query_row(params![at.app, at.stream, shard], row::lease).optional()?;
+            let mut lease = match found {
+                Some(lease) if (&lease.owner, lease.counter) == (&seen.owner, seen.counter) => lease,
+                other => return Ok(Written::Refused(other)),
+            };
+            lease.apply(&change);
+            let (checkpoint, sub_sequence) = row::words(&lease.checkpoint);
+            let (counter, children) = (lease.counter.cast_signed(), row::joined(&lease.children));
+            let mut update = sqlite.prepare_cached(row::UPDATE)?;
+            let row = params![at.app, at.stream, shard, lease.owner, counter, checkpoint, sub_sequence, children];
+            update.execute(row).map(|_| Written::Landed)
         })
         .await
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
 
+mod budget;
+mod lease;
 mod server;
 
 use std::collections::VecDeque;
@@ -11,8 +13,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use server::{Behaviour, Server};
 use shard_consumer::{
-    Cut, KinesisParams, KinesisSource, Lease, LeaseStore, Position, ShardEvent, ShardId, ShardSource, SourceError,
-    SqliteLeases, Start,
+    Cut, Deliver, KinesisParams, KinesisSource, Lease, LeaseStore, Position, ShardEvent, ShardId, ShardSource,
+    SourceError, SqliteLeases, Start,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +26,11 @@ const QUIET: &str = "quiet";
 
 fn listing(shards: &[(&str, Option<&str>)]) -> Value {
     let shard = |(id, parent): &(&str, Option<&str>)| {
+        let end = shards.iter().any(|(_, parent)| *parent == Some(id)).then_some("99");
         json!({
             "ShardId": id, "ParentShardId": parent,
             "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "9"},
-            "SequenceNumberRange": {"StartingSequenceNumber": "1"},
+            "SequenceNumberRange": {"StartingSequenceNumber": "1", "EndingSequenceNumber": end},
         })
     };
     json!({"Shards": shards.iter().map(shard).collect::<Vec<_>>()})
@@ -62,6 +65,17 @@ struct Run {
     _dir: tempfile::TempDir,
 }
 
+fn source(stream: &str, server: &Server, leases: Arc<dyn LeaseStore>, failover_after: Duration) -> Arc<KinesisSource> {
+    Arc::new(KinesisSource::new(KinesisParams {
+        client: server.client(),
+        stream: stream.into(),
+        leases,
+        worker_id: "me".into(),
+        start: Start::TrimHorizon,
+        failover_after,
+    }))
+}
+
 async fn run(server: &Server, at: Position) -> Run {
     run_on("stream", server, at).await
 }
@@ -70,14 +84,11 @@ async fn run_on(stream: &str, server: &Server, at: Position) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let leases = Arc::new(SqliteLeases::open(dir.path().join("leases.db"), "test", "stream").await.unwrap());
     leases.create(&Lease::unowned(ShardId::from("shard-0"), at, vec![])).await.unwrap();
-    let source = Arc::new(KinesisSource::new(KinesisParams {
-        client: server.client(),
-        stream: stream.into(),
-        leases: Arc::clone(&leases) as _,
-        worker_id: "me".into(),
-        start: Start::TrimHorizon,
-        failover_after: Duration::from_secs(10),
-    }));
+    let source = source(stream, server, Arc::clone(&leases) as _, Duration::from_secs(10));
+    start(source, leases, dir)
+}
+
+fn start(source: Arc<KinesisSource>, leases: Arc<SqliteLeases>, dir: tempfile::TempDir) -> Run {
     let (tell, told) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     tokio::spawn({
@@ -160,12 +171,83 @@ async fn an_expired_iterator_is_replaced_by_one_after_the_last_record() {
 }
 
 #[tokio::test]
-async fn an_iterator_that_always_fails_is_replaced() {
+async fn an_iterator_that_always_fails_is_replaced_and_the_client_repeats_nothing_by_itself() {
     let failures = std::iter::repeat_n(Err("InternalFailure"), 3);
     let server = Server::start(scripted(failures.chain([page(&[1], Some("next"))]))).await;
     let mut run = run(&server, Position::TrimHorizon).await;
     assert_eq!(run.sequences(1).await, ["1"]);
     assert_eq!(server.asked("GetShardIterator").len(), 2);
+}
+
+#[tokio::test]
+async fn an_iterator_that_is_not_found_is_replaced_where_the_shard_is_listed() {
+    let pages = [page(&[1], Some("stale")), Err("ResourceNotFoundException"), page(&[2], Some("next"))];
+    let server = Server::start(scripted(pages)).await;
+    let mut run = run(&server, Position::TrimHorizon).await;
+    assert_eq!(run.sequences(2).await, ["1", "2"]);
+    let iterators: Vec<Value> = server.asked("GetRecords").iter().map(|input| input["ShardIterator"].clone()).collect();
+    assert_eq!(iterators[..3], ["fresh", "stale", "fresh"]);
+}
+
+#[tokio::test]
+async fn a_last_page_of_a_shard_that_is_listed_as_open_is_not_its_end() {
+    let server = Server::start(scripted([page(&[1], None), page(&[2], Some("next"))])).await;
+    let mut run = run(&server, Position::TrimHorizon).await;
+    assert_eq!(run.sequences(2).await, ["1", "2"]);
+    assert_eq!(server.asked("GetShardIterator")[1]["StartingSequenceNumber"], json!("1"));
+}
+
+/// At first there are p1 and q. Then q is split into p2 and p3, and p2 is merged with p1, which ends first.
+#[tokio::test]
+async fn a_merged_shard_waits_for_a_parent_that_was_not_there_at_the_last_listing() {
+    let shard = |id: &str, parents: [Option<&str>; 2], end: Option<&str>| {
+        json!({"ShardId": id, "ParentShardId": parents[0], "AdjacentParentShardId": parents[1],
+               "SequenceNumberRange": {"StartingSequenceNumber": "1", "EndingSequenceNumber": end}})
+    };
+    let ended = |child: &str, parents: &[&str]| {
+        let range = json!({"StartingHashKey": "0", "EndingHashKey": "9"});
+        let mut page = page(&[1], None)?;
+        page["ChildShards"] = json!([{"ShardId": child, "ParentShards": parents, "HashKeyRange": range}]);
+        Ok(page)
+    };
+    let (mut listings, mut pages_of_q) = (0, 0);
+    let server = Server::start(Box::new(move |operation, input| match operation {
+        "ListShards" => {
+            listings += 1;
+            let end = (listings > 1).then_some("99");
+            let mut shards = vec![shard("p1", [None; 2], end), shard("q", [None; 2], end)];
+            if listings > 1 {
+                shards.push(shard("m", [Some("p1"), Some("p2")], None));
+                shards.push(shard("p2", [Some("q"), None], end));
+                shards.push(shard("p3", [Some("q"), None], None));
+            }
+            Ok(json!({"Shards": shards}))
+        }
+        "GetShardIterator" => Ok(json!({"ShardIterator": input["ShardId"]})),
+        _ => match input["ShardIterator"].as_str().unwrap() {
+            "p1" => ended("m", &["p1", "p2"]),
+            "q" if pages_of_q == 4 => ended("p2", &["q"]),
+            "q" => {
+                pages_of_q += 1;
+                page(&[pages_of_q], Some("q"))
+            }
+            "p2" => ended("m", &["p1", "p2"]),
+            other => page(&[1], Some(other)),
+        },
+    }))
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let leases = Arc::new(SqliteLeases::open(dir.path().join("leases.db"), "test", "stream").await.unwrap());
+    let mut run = start(source("stream", &server, Arc::clone(&leases) as _, Duration::from_secs(60)), leases, dir);
+    let mut finished = Vec::new();
+    loop {
+        match run.next().await {
+            ShardEvent::Finished { shard, .. } => finished.push(shard.to_string()),
+            ShardEvent::LeaseTaken { shard, .. } if shard.as_str() == "m" => break,
+            _ => {}
+        }
+    }
+    assert_eq!(finished, ["p1", "q", "p2"]);
 }
 
 #[tokio::test]
@@ -237,8 +319,16 @@ async fn a_shard_that_the_stream_no_longer_holds_has_ended_but_not_one_of_a_dele
         }))
         .await;
         let mut run = run(&server, Position::TrimHorizon).await;
-        let finished = tokio::time::timeout(Duration::from_secs(2), run.until_finished()).await;
-        assert_eq!(finished.is_err(), deleted);
+        if !deleted {
+            run.until_finished().await;
+            continue;
+        }
+        while server.asked("ListShards").len() < 4 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        while let Ok(event) = run.told.try_recv() {
+            assert!(!matches!(event, ShardEvent::Finished { .. }));
+        }
     }
 }
 
@@ -267,14 +357,7 @@ async fn a_refusal_at_the_start_is_one_line_that_names_the_stream_and_the_mend()
     let server = Server::start(Box::new(|_, _| Err("AccessDeniedException"))).await;
     let dir = tempfile::tempdir().unwrap();
     let leases = SqliteLeases::open(dir.path().join("leases.db"), "test", "stream").await.unwrap();
-    let source = KinesisSource::new(KinesisParams {
-        client: server.client(),
-        stream: "stream".into(),
-        leases: Arc::new(leases),
-        worker_id: "me".into(),
-        start: Start::TrimHorizon,
-        failover_after: Duration::from_secs(10),
-    });
+    let source = source("stream", &server, Arc::new(leases), Duration::from_secs(10));
     let error = source.run(Arc::new(|_| Box::pin(async {})), CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, SourceError::Configuration(_)));
     let said = error.to_string();

@@ -2,6 +2,7 @@
 //! protocol servers of the other tests show none of these.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
@@ -41,7 +42,8 @@ impl Server {
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .retry_config(RetryConfig::disabled())
+            // As clients do that know nothing of a pace: the source must not let them.
+            .retry_config(RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(1)))
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("x", "x", None, None, "test"))
             .endpoint_url(&self.endpoint);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_sdk_kinesis::Client;
@@ -11,8 +11,8 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, StreamStatus};
 use shard_consumer::{
-    Cut, KinesisParams, KinesisSource, Lease, LeaseStore, Position, ShardEvent, ShardId, ShardSource, SourceError,
-    SqliteLeases, Start, Written,
+    Change, Cut, KinesisParams, KinesisSource, Lease, LeaseStore, Position, ShardEvent, ShardId, ShardSource,
+    SourceError, SqliteLeases, Start, Written,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -141,6 +141,8 @@ pub(crate) fn name(number: u32) -> String {
 pub(crate) struct Worker {
     pub(crate) source: Arc<KinesisSource>,
     told: watch::Receiver<Vec<ShardEvent>>,
+    /// When each of them was told.
+    times: Arc<Mutex<Vec<Instant>>>,
     cut: Arc<Mutex<Cut>>,
     stop: CancellationToken,
     running: JoinHandle<Result<(), SourceError>>,
@@ -153,6 +155,8 @@ impl Worker {
         let cut = Arc::new(Mutex::new(Cut::default()));
         let stop = CancellationToken::new();
         let handled = Arc::clone(&cut);
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&times);
         let deliver = Arc::new(move |event: ShardEvent| {
             match &event {
                 ShardEvent::Batch(batch) => {
@@ -163,14 +167,17 @@ impl Worker {
                 }
                 ShardEvent::LeaseTaken { .. } | ShardEvent::LeaseLost { .. } | ShardEvent::Shards { .. } => {}
             }
-            tell.send_modify(|events| events.push(event));
+            tell.send_modify(|events| {
+                noted.lock().unwrap().push(Instant::now());
+                events.push(event);
+            });
             Box::pin(async {}) as futures::future::BoxFuture<'static, ()>
         });
         let running = tokio::spawn({
             let (source, stop) = (Arc::clone(&source), stop.clone());
             async move { source.run(deliver, stop).await }
         });
-        Self { source, told, cut, stop, running }
+        Self { source, told, times, cut, stop, running }
     }
 
     /// Waits until what was told satisfies `enough`; gives all of it.
@@ -186,6 +193,12 @@ impl Worker {
 
     pub(crate) fn told(&self) -> Vec<ShardEvent> {
         self.told.borrow().clone()
+    }
+
+    /// When the first such event was told.
+    pub(crate) fn when(&self, which: impl FnMut(&ShardEvent) -> bool) -> Instant {
+        let first = self.told().iter().position(which).unwrap();
+        self.times.lock().unwrap()[first]
     }
 
     pub(crate) fn cut(&self) -> Cut {
@@ -245,34 +258,13 @@ impl LeaseStore for Gate {
         self.pass()?;
         self.leases.list().await
     }
-    async fn get(&self, shard: &ShardId) -> Result<Option<Lease>, SourceError> {
-        self.pass()?;
-        self.leases.get(shard).await
-    }
     async fn create(&self, lease: &Lease) -> Result<bool, SourceError> {
         self.pass()?;
         self.leases.create(lease).await
     }
-    async fn take(&self, seen: &Lease, owner: &str) -> Result<Written, SourceError> {
+    async fn update(&self, seen: &Lease, change: &Change) -> Result<Written, SourceError> {
         self.pass()?;
-        self.leases.take(seen, owner).await
-    }
-    async fn renew(&self, held: &Lease) -> Result<Written, SourceError> {
-        self.pass()?;
-        self.leases.renew(held).await
-    }
-    async fn checkpoint(
-        &self,
-        held: &Lease,
-        position: &Position,
-        children: &[ShardId],
-    ) -> Result<Written, SourceError> {
-        self.pass()?;
-        self.leases.checkpoint(held, position, children).await
-    }
-    async fn release(&self, held: &Lease) -> Result<Written, SourceError> {
-        self.pass()?;
-        self.leases.release(held).await
+        self.leases.update(seen, change).await
     }
     async fn delete(&self, shard: &ShardId) -> Result<(), SourceError> {
         self.pass()?;

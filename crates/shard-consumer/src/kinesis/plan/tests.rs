@@ -70,10 +70,12 @@ fn what_is_being_read_or_is_not_free_is_not_taken() {
 }
 
 #[test]
-fn only_rows_that_are_finished_and_no_longer_listed_are_removed() {
+fn only_rows_that_are_finished_and_absent_from_two_listings_are_removed() {
     let rows =
         [row("0", &[], Position::ShardEnd), row("1", &[], Position::ShardEnd), row("2", &[], Position::TrimHorizon)];
-    assert_eq!(obsolete(&[shard("1", &[])], &rows), [&ShardId::from("0")]);
+    let (with, without) = ([shard("0", &[]), shard("1", &[])], [shard("1", &[])]);
+    assert_eq!(obsolete([&without, &without], &rows), [&ShardId::from("0")]);
+    assert!(obsolete([&with, &without], &rows).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,9 +97,10 @@ async fn a_lease_expires_when_its_counter_has_not_moved_for_the_failover_time_by
 }
 
 #[test]
-fn open_shards_that_nobody_reads_are_counted() {
-    let mut closed = shard("0", &[]);
-    closed.open = false;
-    let shards = [closed, shard("1", &["0"]), shard("2", &["0"])];
-    assert_eq!(open_and_unread(&shards, |shard| shard.as_str() == "2"), (2, 1));
+fn an_unread_shard_is_named_with_the_reason() {
+    let rows = [row("0", &[], START), row("1", &["0"], START), owned("2", "dead", 1)];
+    let shards = ["0", "1", "2", "3"].map(ShardId::from);
+    let said = why_unread(&shards.each_ref(), &rows, |_| false);
+    assert_eq!(said, ["0: no owner", "1: waits for the end of 0", "2: not renewed by dead", "3: no lease yet"]);
+    assert_eq!(why_unread(&[&shards[1]], &rows, |shard| shard.as_str() == "0"), ["1: no owner"]);
 }

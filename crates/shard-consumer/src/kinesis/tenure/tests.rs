@@ -11,11 +11,13 @@ const FAILOVER: Duration = Duration::from_secs(9);
 struct Scripted {
     row: Mutex<Lease>,
     script: Mutex<VecDeque<Fate>>,
+    asked: Mutex<Vec<Change>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fate {
     Lands,
+    LandsLate,
     LandsUnanswered,
     Fails,
     Hangs,
@@ -30,32 +32,6 @@ impl Scripted {
     fn next(&self, fates: impl IntoIterator<Item = Fate>) {
         self.script.lock().unwrap().extend(fates);
     }
-
-    async fn write(
-        &self,
-        matches: impl Fn(&Lease) -> bool,
-        act: impl FnOnce(&mut Lease),
-    ) -> Result<Written, SourceError> {
-        let fate = self.script.lock().unwrap().pop_front().unwrap_or(Fate::Lands);
-        let mut written = Written::Refused;
-        if !matches!(fate, Fate::Fails | Fate::Hangs) && matches(&self.row()) {
-            let mut row = self.row();
-            row.counter += 1;
-            act(&mut row);
-            written = Written::Landed;
-        }
-        match fate {
-            Fate::Lands => Ok(written),
-            Fate::Fails | Fate::LandsUnanswered => {
-                Err(SourceError::Failed { what: "write".into(), source: "no answer".into() })
-            }
-            Fate::Hangs | Fate::LandsAndHangs => std::future::pending().await,
-        }
-    }
-}
-
-fn held_as(held: &Lease) -> impl Fn(&Lease) -> bool {
-    move |row| (&row.owner, row.counter) == (&held.owner, held.counter)
 }
 
 #[async_trait]
@@ -63,23 +39,28 @@ impl LeaseStore for Scripted {
     async fn list(&self) -> Result<Vec<Lease>, SourceError> {
         Ok(vec![self.row().clone()])
     }
-    async fn get(&self, _: &ShardId) -> Result<Option<Lease>, SourceError> {
-        Ok(Some(self.row().clone()))
-    }
     async fn create(&self, _: &Lease) -> Result<bool, SourceError> {
         Ok(false)
     }
-    async fn take(&self, seen: &Lease, owner: &str) -> Result<Written, SourceError> {
-        self.write(|row| row.counter == seen.counter, |row| row.owner = Some(owner.to_owned())).await
-    }
-    async fn renew(&self, held: &Lease) -> Result<Written, SourceError> {
-        self.write(held_as(held), |_| {}).await
-    }
-    async fn checkpoint(&self, held: &Lease, position: &Position, _: &[ShardId]) -> Result<Written, SourceError> {
-        self.write(held_as(held), |row| row.checkpoint = position.clone()).await
-    }
-    async fn release(&self, held: &Lease) -> Result<Written, SourceError> {
-        self.write(held_as(held), |row| row.owner = None).await
+    async fn update(&self, seen: &Lease, change: &Change) -> Result<Written, SourceError> {
+        self.asked.lock().unwrap().push(change.clone());
+        let fate = self.script.lock().unwrap().pop_front().unwrap_or(Fate::Lands);
+        if fate == Fate::LandsLate {
+            pass(1).await;
+        }
+        let found = self.row().clone();
+        let matches = (&found.owner, found.counter) == (&seen.owner, seen.counter);
+        if matches && !matches!(fate, Fate::Fails | Fate::Hangs) {
+            self.row().apply(change);
+        }
+        let written = if matches { Written::Landed } else { Written::Refused(Some(found)) };
+        match fate {
+            Fate::Lands | Fate::LandsLate => Ok(written),
+            Fate::Fails | Fate::LandsUnanswered => {
+                Err(SourceError::Failed { what: "write".into(), source: "no answer".into() })
+            }
+            Fate::Hangs | Fate::LandsAndHangs => std::future::pending().await,
+        }
     }
     async fn delete(&self, _: &ShardId) -> Result<(), SourceError> {
         Ok(())
@@ -93,7 +74,7 @@ fn after(sequence: u32) -> Position {
 /// A lease that was just taken: epoch 1, not renewed by itself.
 async fn taken() -> (Arc<Scripted>, Arc<Tenure>) {
     let row = Lease::unowned(ShardId::from("shard-0"), after(10), vec![]);
-    let store = Arc::new(Scripted { row: Mutex::new(row.clone()), script: Mutex::default() });
+    let store = Arc::new(Scripted { row: Mutex::new(row.clone()), script: Mutex::default(), asked: Mutex::default() });
     let shared: Arc<dyn LeaseStore> = Arc::clone(&store) as _;
     let tenure = Tenure::take(&shared, &row, "me", FAILOVER, &CancellationToken::new()).await.unwrap().unwrap();
     assert_eq!(tenure.epoch, 1);
@@ -151,6 +132,11 @@ async fn a_paused_process_knows_that_its_lease_is_gone_before_any_timer_fires() 
     let (_store, tenure) = taken().await;
     tokio::time::advance(FAILOVER).await;
     assert!(!tenure.is_held());
+    tokio::select! {
+        biased;
+        () = tenure.over() => {}
+        () = async {} => panic!("went on under a lease that others may have taken"),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +156,7 @@ async fn a_write_that_landed_without_an_answer_does_not_end_the_tenure() {
 async fn a_checkpoint_after_a_renewal_without_an_answer_is_written_all_the_same() {
     let (store, tenure) = taken().await;
     store.next([Fate::LandsUnanswered]);
-    tenure.write(Write::Renew).await.unwrap_err();
+    tenure.write(Change::Renew).await.unwrap_err();
     tenure.checkpoint(&after(20)).await.unwrap();
     assert_eq!(store.row().checkpoint, after(20));
 }
@@ -215,6 +201,27 @@ async fn a_position_is_written_only_if_it_is_further_than_the_one_stored() {
     tenure.start_over().await;
     tenure.checkpoint(&after(3)).await.unwrap();
     assert_eq!(store.row().checkpoint, after(3), "the stream no longer knew the former");
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_may_still_begin_anew_after_a_write_that_landed_without_an_answer() {
+    let (store, tenure) = taken().await;
+    tenure.start_over().await;
+    store.next([Fate::LandsUnanswered]);
+    tenure.write(Change::Renew).await.unwrap_err();
+    for sequence in [3, 4] {
+        tenure.checkpoint(&after(sequence)).await.unwrap();
+        assert_eq!(store.row().checkpoint, after(sequence));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_waits_for_the_release_is_not_written() {
+    let (store, tenure) = taken().await;
+    store.next([Fate::LandsLate]);
+    let (released, renewed) = tokio::join!(tenure.release(), tenure.write(Change::Renew));
+    released.and(renewed).unwrap();
+    assert_eq!(*store.asked.lock().unwrap(), [Change::Take { owner: "me".into() }, Change::Release]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,9 @@ const SCHEMA_VERSION: i64 = 1;
 const OPENING_TRIES: u32 = 50;
 const OPENING_WAIT: Duration = Duration::from_millis(100);
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A call waits this long for other processes, and for the calls of this one that were made before it. Shorter than
+/// any fence, and than what a shutdown may take: every caller tries again.
+pub(super) const WAIT_MOST: Duration = Duration::from_secs(1);
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS lease_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -59,7 +61,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
 /// The connection, or the newer schema version that the file has.
 fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, i64>> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_timeout(WAIT_MOST)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A checkpoint that a power cut takes back is only read again; a take that it takes back has two owners.
     connection.pragma_update(None, "synchronous", "full")?;

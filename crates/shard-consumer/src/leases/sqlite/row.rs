@@ -14,18 +14,8 @@ pub(super) const INSERT: &str = "INSERT INTO leases (app, stream, shard, owner, 
      checkpoint_sub_sequence, start_timestamp_ms, parents, children, starting_hash_key, ending_hash_key) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
 
-pub(super) const TAKE: &str = "UPDATE leases SET owner = ?5, counter = counter + 1 \
-     WHERE app = ?1 AND stream = ?2 AND shard = ?3 AND counter = ?4";
-
-pub(super) const RENEW: &str = "UPDATE leases SET counter = counter + 1 \
-     WHERE app = ?1 AND stream = ?2 AND shard = ?3 AND counter = ?4 AND owner = ?5";
-
-pub(super) const CHECKPOINT: &str = "UPDATE leases SET counter = counter + 1, checkpoint = ?6, \
-     checkpoint_sub_sequence = ?7, children = ?8 \
-     WHERE app = ?1 AND stream = ?2 AND shard = ?3 AND counter = ?4 AND owner = ?5";
-
-pub(super) const RELEASE: &str = "UPDATE leases SET owner = NULL, counter = counter + 1 \
-     WHERE app = ?1 AND stream = ?2 AND shard = ?3 AND counter = ?4 AND owner = ?5";
+pub(super) const UPDATE: &str = "UPDATE leases SET owner = ?4, counter = ?5, checkpoint = ?6, \
+     checkpoint_sub_sequence = ?7, children = ?8 WHERE app = ?1 AND stream = ?2 AND shard = ?3";
 
 pub(super) const DELETE: &str = "DELETE FROM leases WHERE app = ?1 AND stream = ?2 AND shard = ?3";
 

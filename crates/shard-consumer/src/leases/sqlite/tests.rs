@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::record::Epoch;
+use crate::record::{Epoch, Position};
 
 async fn open(path: &Path) -> SqliteLeases {
     SqliteLeases::open(path, "app", "stream").await.unwrap()
@@ -16,6 +16,14 @@ fn after(sequence: &str) -> Position {
     Position::After { sequence: sequence.into(), sub_sequence: 3 }
 }
 
+fn take(owner: &str) -> Change {
+    Change::Take { owner: owner.into() }
+}
+
+fn checkpoint(sequence: &str, children: &[&str]) -> Change {
+    Change::Checkpoint { position: after(sequence), children: children.iter().map(|child| (*child).into()).collect() }
+}
+
 async fn the_one(leases: &SqliteLeases) -> Lease {
     leases.list().await.unwrap().remove(0)
 }
@@ -24,7 +32,7 @@ async fn the_one(leases: &SqliteLeases) -> Lease {
 async fn taken(leases: &SqliteLeases, owner: &str) -> Lease {
     assert!(leases.create(&lease("shard-0")).await.unwrap());
     let seen = the_one(leases).await;
-    assert_eq!(leases.take(&seen, owner).await.unwrap(), Written::Landed);
+    assert_eq!(leases.update(&seen, &take(owner)).await.unwrap(), Written::Landed);
     the_one(leases).await
 }
 
@@ -45,10 +53,10 @@ async fn a_row_is_read_as_it_was_written_and_created_only_once() {
     assert!(leases.create(&row).await.unwrap());
     assert!(!leases.create(&lease("shard-2")).await.unwrap());
     assert_eq!(leases.list().await.unwrap(), [row.clone()]);
-    assert_eq!(leases.get(&row.shard).await.unwrap(), Some(row.clone()));
 
     leases.delete(&row.shard).await.unwrap();
-    assert_eq!(leases.get(&row.shard).await.unwrap(), None);
+    assert_eq!(leases.list().await.unwrap(), []);
+    assert_eq!(leases.update(&row, &Change::Renew).await.unwrap(), Written::Refused(None));
 }
 
 #[tokio::test]
@@ -68,29 +76,29 @@ async fn every_write_moves_the_counter_and_a_checkpoint_keeps_the_rest() {
     let held = taken(&leases, "me").await;
     assert_eq!((held.counter, held.owner.as_deref()), (1 as Epoch, Some("me")));
 
-    assert_eq!(leases.renew(&held).await.unwrap(), Written::Landed);
+    assert_eq!(leases.update(&held, &Change::Renew).await.unwrap(), Written::Landed);
     let held = the_one(&leases).await;
-    let children = [ShardId::from("shard-7"), ShardId::from("shard-8")];
-    assert_eq!(leases.checkpoint(&held, &after("495"), &children).await.unwrap(), Written::Landed);
+    let end = checkpoint("495", &["shard-7", "shard-8"]);
+    assert_eq!(leases.update(&held, &end).await.unwrap(), Written::Landed);
     let held = the_one(&leases).await;
     let written = Lease { owner: Some("me".into()), counter: 3, checkpoint: after("495"), ..lease("shard-0") };
-    assert_eq!(held, Lease { children: children.to_vec(), ..written });
+    assert_eq!(held, Lease { children: vec!["shard-7".into(), "shard-8".into()], ..written });
 
-    assert_eq!(leases.release(&held).await.unwrap(), Written::Landed);
+    assert_eq!(leases.update(&held, &Change::Release).await.unwrap(), Written::Landed);
     assert_eq!((the_one(&leases).await.owner, the_one(&leases).await.counter), (None, 4));
 }
 
 #[tokio::test]
-async fn whoever_names_a_former_counter_or_owner_is_refused() {
+async fn whoever_names_a_former_counter_or_owner_is_refused_and_told_the_row() {
     let dir = tempfile::tempdir().unwrap();
     let leases = open(&dir.path().join("leases.db")).await;
     let held = taken(&leases, "me").await;
     let late = Lease { counter: 0, ..held.clone() };
     let other = Lease { owner: Some("other".into()), ..held.clone() };
     for wrong in [late, other] {
-        assert_eq!(leases.renew(&wrong).await.unwrap(), Written::Refused);
-        assert_eq!(leases.checkpoint(&wrong, &after("1"), &[]).await.unwrap(), Written::Refused);
-        assert_eq!(leases.release(&wrong).await.unwrap(), Written::Refused);
+        for change in [take("third"), Change::Renew, checkpoint("1", &[]), Change::Release] {
+            assert_eq!(leases.update(&wrong, &change).await.unwrap(), Written::Refused(Some(held.clone())));
+        }
     }
     assert_eq!(the_one(&leases).await, held);
 }
@@ -115,11 +123,11 @@ async fn of_two_workers_that_race_for_a_lease_exactly_one_takes_it() {
         let (by_a, by_b) = tokio::join!(
             tokio::spawn({
                 let (a, seen) = (a.clone(), seen.clone());
-                async move { a.take(&seen, "a").await.unwrap() }
+                async move { a.update(&seen, &take("a")).await.unwrap() }
             }),
             tokio::spawn({
                 let (b, seen) = (b.clone(), seen.clone());
-                async move { b.take(&seen, "b").await.unwrap() }
+                async move { b.update(&seen, &take("b")).await.unwrap() }
             }),
         );
         let (by_a, by_b) = (by_a.unwrap(), by_b.unwrap());
@@ -128,6 +136,20 @@ async fn of_two_workers_that_race_for_a_lease_exactly_one_takes_it() {
         let row = the_one(&b).await;
         assert_eq!((row.owner.as_deref(), row.counter), (Some(winner), seen.counter + 1));
     }
+}
+
+#[tokio::test]
+async fn calls_made_at_once_on_a_locked_file_wait_for_it_together_not_one_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("leases.db");
+    let leases = open(&path).await;
+    let held = taken(&leases, "me").await;
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked = Instant::now();
+    let renewals = futures::future::join_all((0..20).map(|_| leases.update(&held, &Change::Renew)));
+    assert!(renewals.await.iter().all(Result::is_err));
+    assert!(asked.elapsed() < file::WAIT_MOST * 10, "{:?}", asked.elapsed());
 }
 
 #[tokio::test]
