@@ -8,6 +8,7 @@ use crate::register::{Register, Setting, Unknown};
 use crate::resource::ResourceId;
 use crate::stamp::Origin;
 use crate::state::BucketState;
+use crate::tags::Tag;
 
 /// 2023-04-01: AWS begins to create buckets with all public access blocked and ACLs disabled.
 const SECURE_DEFAULTS_BEGIN: i64 = 1_680_307_200;
@@ -103,7 +104,7 @@ impl<'a> Bucket<'a> {
             .tags
             .iter()
             .filter(move |(_, tag)| self.lives(tag) && reset.is_none_or(|reset| tag.origin.stamp > *reset))
-            .map(|(key, tag)| (key.as_ref(), tag.value.as_deref()))
+            .map(|(key, tag)| (key, tag.value.as_deref()))
     }
 
     pub(crate) fn account(&self) -> Option<&'a str> {
@@ -123,12 +124,12 @@ impl<'a> Bucket<'a> {
             }
         }
         let reset = self.register(Facet::Tags);
-        let open = |tag: &Register<Option<Box<str>>>| {
+        let open = |tag: &Tag| {
             let current = reset.is_none_or(|reset| !tag.certainly_before(reset));
             let tied = reset.is_some_and(|reset| tag.tied_with(reset));
             self.lives(tag) && current && (tied || tag.contested() || self.maybe_deleted_since(tag))
         };
-        if self.state.tags.values().any(open) {
+        if self.state.tags.iter().any(|(_, tag)| open(tag)) {
             contested.push(Facet::Tags.as_str());
         }
         if self.state.touched.as_ref().is_some_and(|touched| self.maybe_deleted_since(touched)) {

@@ -26,7 +26,7 @@ pub enum Facet {
 
 impl Facet {
     /// Every facet.
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Acl,
         Self::Policy,
         Self::PublicAccessBlock,
@@ -38,7 +38,7 @@ impl Facet {
 
     /// The name in the command line, in `contestedFacets` and in provenance.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Acl => "acl",
             Self::Policy => "policy",
@@ -71,7 +71,7 @@ pub struct Call {
     /// CloudTrail's `eventName`.
     pub name: &'static str,
     /// Other spellings that mean the same.
-    pub aliases: &'static [&'static str],
+    pub(crate) aliases: &'static [&'static str],
     pub(crate) effect: Effect,
 }
 

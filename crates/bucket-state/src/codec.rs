@@ -9,10 +9,15 @@ use flate2::write::DeflateEncoder;
 use crate::state::BucketState;
 
 /// The version that this build writes, and the newest that it reads. Changes are additive.
-pub const SCHEMA_VERSION: u8 = 1;
+pub(crate) const SCHEMA_VERSION: u8 = 1;
 
-/// A stored state holds at most this much JSON.
-const STATE_BYTES_MAX: u64 = 64 << 20;
+/// A stored state holds at most this much JSON: a damaged one must not swell without end.
+///
+/// No state that this build writes comes near. JSON makes six bytes of a control character, so an origin
+/// (identity and event ID of 128 bytes, actor of 2,048) takes less than 14 KiB, a tie of four identities
+/// 4 KiB, and a register 18 KiB without its value. Seven facets of 128 KiB, 16 creations, five single registers
+/// and 1,000 tags with 384 characters of key and value (2 KiB and some) make 22 MiB.
+const STATE_BYTES_MAX: usize = 64 << 20;
 
 /// Why a stored state could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +51,14 @@ impl BucketState {
             None => Err(DecodeError::Damaged("it is empty".into())),
             Some((&version, _)) if version > SCHEMA_VERSION => Err(DecodeError::Newer(version)),
             Some((_, deflated)) => {
-                let mut json = Vec::with_capacity(deflated.len() * 4);
+                let mut json = Vec::with_capacity((deflated.len() * 4).min(STATE_BYTES_MAX));
                 DeflateDecoder::new(deflated)
-                    .take(STATE_BYTES_MAX)
+                    .take(STATE_BYTES_MAX as u64 + 1)
                     .read_to_end(&mut json)
                     .map_err(|error| DecodeError::Damaged(error.to_string()))?;
+                if json.len() > STATE_BYTES_MAX {
+                    return Err(DecodeError::Damaged(format!("it is larger than {} MiB", STATE_BYTES_MAX >> 20)));
+                }
                 serde_json::from_slice(&json).map_err(|error| DecodeError::Damaged(error.to_string()))
             }
         }

@@ -32,14 +32,6 @@ impl Delta {
         self.arrived_ms = self.arrived_ms.min(arrived_ms);
         self.happened_ms = self.happened_ms.min(event.origin.stamp.second * 1_000);
     }
-
-    /// Joins an older delta of the same resource.
-    pub fn merge(&mut self, other: Self) {
-        self.state.merge(other.state);
-        self.events += other.events;
-        self.arrived_ms = self.arrived_ms.min(other.arrived_ms);
-        self.happened_ms = self.happened_ms.min(other.happened_ms);
-    }
 }
 
 /// The deltas of all resources that are dirty now. Readers fold into it in parallel; its size grows with the

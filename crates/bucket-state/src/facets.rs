@@ -74,7 +74,7 @@ fn policy(bucket: &Bucket<'_>, parts: &mut Parts) {
     entity.set_some("region", bucket.region());
     // A document that was no JSON is recorded as text, and shown as that.
     entity.set("_rawData", document.as_str().map_or_else(|| document.to_string(), str::to_owned));
-    if let Some(policy) = Policy::read(&document) {
+    if let Some(policy) = Policy::read(&document, bucket_key) {
         parts.entity.set("policyPublic", policy.public);
         parts.entity.set("secureTransport", policy.secure_transport);
         entity.set("public", policy.public);

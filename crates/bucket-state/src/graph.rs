@@ -43,7 +43,7 @@ impl Entity {
 /// Which end of a relationship lies outside the snapshot that owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum FarEnd {
+pub(crate) enum FarEnd {
     /// Both ends are entities of the same snapshot.
     None,
     /// `_fromEntityKey` may be another resource's entity, or nobody's: a placeholder.
@@ -58,7 +58,7 @@ pub struct Relationship {
     /// The properties.
     pub properties: Map<String, Value>,
     /// The end that needs a placeholder where no richer entity stands.
-    pub far_end: FarEnd,
+    pub(crate) far_end: FarEnd,
 }
 
 impl Relationship {

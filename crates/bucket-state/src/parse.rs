@@ -11,8 +11,10 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::envelope;
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::record;
+use crate::text::Text;
 
 /// Dead letters wrap what they hold, and a hand-edited one may wrap another.
 const WRAPPERS_MAX: usize = 4;
@@ -21,7 +23,7 @@ const WRAPPERS_MAX: usize = 4;
 #[derive(Deserialize)]
 struct Shape<'a> {
     #[serde(borrow, rename = "detail-type", default)]
-    detail_type: Option<Cow<'a, str>>,
+    detail_type: Option<Text<'a>>,
     #[serde(borrow, default)]
     detail: Option<&'a RawValue>,
     #[serde(borrow, rename = "eventName", default)]
@@ -29,11 +31,11 @@ struct Shape<'a> {
     #[serde(borrow, rename = "Records", default)]
     records: Option<Vec<&'a RawValue>>,
     #[serde(borrow, rename = "messageType", default)]
-    message_type: Option<Cow<'a, str>>,
+    message_type: Option<Text<'a>>,
     #[serde(borrow, rename = "logEvents", default)]
     log_events: Option<Vec<LogEvent<'a>>>,
     #[serde(borrow, rename = "arrivedAt", default)]
-    arrived_at: Option<Cow<'a, str>>,
+    arrived_at: Option<Text<'a>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -100,6 +102,14 @@ impl Parser {
             Err(error) => return visit(malformed(Malformed::NotUtf8, error.to_string())),
         };
         let text = text.trim_start_matches('\u{feff}');
+        match envelope::read(text, arrived_ms) {
+            Some(parsed) => visit(parsed),
+            None => self.any_form(text, arrived_ms, wrappers, visit),
+        }
+    }
+
+    fn any_form(&mut self, text: &str, arrived_ms: i64, wrappers: usize, visit: &mut dyn FnMut(Parsed<'_>)) {
+        let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: text.as_bytes() };
         let shape: Shape<'_> = match serde_json::from_str(text) {
             Ok(shape) => shape,
             Err(error) if error.is_data() => {
@@ -120,7 +130,7 @@ impl Parser {
     ) {
         if let Some(kind) = &shape.detail_type {
             return match shape.detail {
-                _ if kind != "AWS API Call via CloudTrail" => {
+                _ if &**kind != "AWS API Call via CloudTrail" => {
                     visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
                 }
                 Some(detail) => visit(record::read(detail.get(), arrived_ms)),
@@ -145,7 +155,7 @@ impl Parser {
             return;
         }
         if let Some(kind) = &shape.message_type {
-            let messages = shape.log_events.as_deref().filter(|_| kind == "DATA_MESSAGE").unwrap_or_default();
+            let messages = shape.log_events.as_deref().filter(|_| &**kind == "DATA_MESSAGE").unwrap_or_default();
             for log in messages {
                 visit(record::read(&log.message, arrived_ms));
             }
@@ -184,6 +194,93 @@ impl Parser {
                 message: "a dead letter whose data is not base64, or wrapped too often".into(),
                 data: text.as_bytes(),
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+
+    const ARRIVED_MS: i64 = i64::MAX / 2;
+
+    static ENVELOPES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let packed = include_bytes!("../../trailgraph/tests/fixtures/events-5000.jsonl.gz");
+        let mut lines = String::new();
+        MultiGzDecoder::new(&packed[..]).read_to_string(&mut lines).expect("the fixture is gzip of text");
+        lines.lines().map(str::to_owned).collect()
+    });
+
+    fn the_long_way(text: &str) -> Vec<String> {
+        let mut answers = Vec::new();
+        Parser::default().any_form(text, ARRIVED_MS, 0, &mut |parsed| answers.push(format!("{parsed:?}")));
+        answers
+    }
+
+    #[test]
+    fn every_envelope_is_read_in_one_pass_as_by_the_long_way() {
+        assert_eq!(ENVELOPES.len(), 5_000);
+        for text in ENVELOPES.iter() {
+            let parsed = envelope::read(text, ARRIVED_MS).expect("one pass is enough");
+            assert_eq!([format!("{parsed:?}")], *the_long_way(text), "{text}");
+        }
+    }
+
+    /// Pieces that make another envelope, record or form of one, or none at all.
+    const PIECES: &[&str] = &[
+        "",
+        "\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "7",
+        "1e999",
+        "\\ud800",
+        "\\u0041",
+        "\"Records\":[],",
+        "\"data\":null,",
+        "\"reason\":1,",
+        "\"eventName\":\"CreateBucket\",",
+        "\"errorCode\":\"AccessDenied\",",
+        "\"detail\":{},",
+        "\"detail-type\":\"x\",",
+        "\"omitted\":true,",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_read_in_one_pass_is_read_alike_by_the_long_way(
+            line in any::<Index>(),
+            edits in proptest::collection::vec((any::<Index>(), 0..12_usize, proptest::sample::select(PIECES), any::<bool>()), 1..3),
+        ) {
+            let mut text = line.get(&ENVELOPES).clone();
+            for (at, length, piece, between_members) in edits {
+                let starts: Vec<usize> = match between_members {
+                    true => text.match_indices([',', '{']).map(|(at, _)| at + 1).collect(),
+                    false => (0..text.len()).filter(|at| text.is_char_boundary(*at)).collect(),
+                };
+                let Some(start) = (!starts.is_empty()).then(|| *at.get(&starts)) else { continue };
+                let length = if between_members { 0 } else { length };
+                let mut end = (start + length).min(text.len());
+                while !text.is_char_boundary(end) {
+                    end += 1;
+                }
+                text.replace_range(start..end, piece);
+            }
+            if let Some(parsed) = envelope::read(&text, ARRIVED_MS) {
+                prop_assert_eq!([format!("{parsed:?}")], &the_long_way(&text)[..], "{}", text);
+            }
         }
     }
 }

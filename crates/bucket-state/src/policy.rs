@@ -32,7 +32,7 @@ const PINNING_OPERATORS: &[&str] =
 pub(crate) struct Policy {
     pub(crate) statements: usize,
     pub(crate) public: bool,
-    /// Whether requests without TLS are denied to everyone.
+    /// Whether every request without TLS for an object of the bucket is denied, whoever makes it.
     pub(crate) secure_transport: bool,
     /// By principal, as written: the actions, and whether every statement about it has a condition.
     pub(crate) allows: BTreeMap<Principal, Allowance>,
@@ -49,8 +49,9 @@ pub(crate) struct Allowance {
 }
 
 impl Policy {
-    /// Reads a parsed policy document, or one that was recorded as text; nothing where it is neither.
-    pub(crate) fn read(document: &Value) -> Option<Self> {
+    /// Reads the parsed policy document of `bucket` (an ARN), or one that was recorded as text; nothing where it is
+    /// neither.
+    pub(crate) fn read(document: &Value, bucket: &str) -> Option<Self> {
         let reparsed;
         let document = match document {
             Value::String(text) => {
@@ -62,15 +63,15 @@ impl Policy {
         let statements = list(document.get("Statement")?);
         let mut policy = Self { statements: statements.len(), ..Self::default() };
         for statement in statements {
-            policy.add(statement);
+            policy.add(statement, bucket);
         }
         Some(policy)
     }
 
-    fn add(&mut self, statement: &Value) {
+    fn add(&mut self, statement: &Value, bucket: &str) {
         let conditions = &statement["Condition"];
         match statement["Effect"].as_str() {
-            Some("Deny") => self.secure_transport |= denies_plain_http(statement),
+            Some("Deny") => self.secure_transport |= denies_plain_http(statement, bucket),
             Some("Allow") => {
                 let principals = principals(&statement["Principal"]);
                 let anybody = !statement["NotPrincipal"].is_null() || principals.iter().any(|(_, name)| name == "*");
@@ -122,11 +123,28 @@ fn principals(node: &Value) -> Vec<Principal> {
     }
 }
 
-fn denies_plain_http(statement: &Value) -> bool {
-    let everyone = principals(&statement["Principal"]).iter().any(|(_, name)| name == "*");
-    everyone
-        && conditions(&statement["Condition"]).any(|(operator, key, values)| {
-            operator == "bool" && key == "aws:securetransport" && values.iter().any(|value| value == "false")
+/// A statement that leaves anybody, any action or any object out, or asks for more than that TLS be lacking,
+/// promises nothing.
+fn denies_plain_http(statement: &Value, bucket: &str) -> bool {
+    let excepts = |element: &str| !statement[element].is_null();
+    let everyone = principals(&statement["Principal"]).iter().any(|(kind, name)| kind == "AWS" && name == "*");
+    let all_actions =
+        texts(&statement["Action"]).iter().any(|action| action == "*" || action.eq_ignore_ascii_case("s3:*"));
+    let objects = |resource: &String| resource == "*" || resource.strip_prefix(bucket) == Some("/*");
+    let all_objects = texts(&statement["Resource"]).iter().any(objects);
+    let excepting = ["NotPrincipal", "NotAction", "NotResource"].into_iter().any(excepts);
+    everyone && all_actions && all_objects && !excepting && asks_only_for_plain_http(&statement["Condition"])
+}
+
+/// Whether lacking TLS is the only condition. `BoolIfExists` also holds where the request does not tell.
+fn asks_only_for_plain_http(node: &Value) -> bool {
+    let only = |node: &Value| node.as_object().is_some_and(|members| members.len() == 1);
+    only(node)
+        && node.as_object().into_iter().flat_map(|operators| operators.values()).all(only)
+        && conditions(node).any(|(operator, key, values)| {
+            ["bool", "boolifexists"].contains(&operator.as_str())
+                && key == "aws:securetransport"
+                && values.iter().any(|value| value == "false")
         })
 }
 
@@ -176,10 +194,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const BUCKET: &str = "arn:aws:s3:::ledger";
+
     fn public(principal: &Value, condition: &Value) -> bool {
         let statement =
             json!({"Effect": "Allow", "Principal": principal, "Action": "s3:GetObject", "Condition": condition});
-        Policy::read(&json!({"Statement": statement})).expect("a policy").public
+        Policy::read(&json!({"Statement": statement}), BUCKET).expect("a policy").public
     }
 
     #[test]
@@ -212,17 +232,6 @@ mod tests {
     #[test]
     fn allowing_all_but_some_is_public() {
         let statement = json!({"Effect": "Allow", "NotPrincipal": {"AWS": "111122223333"}, "Action": "s3:*"});
-        assert!(Policy::read(&json!({"Statement": [statement]})).expect("a policy").public);
-    }
-
-    #[test]
-    fn a_denial_of_plain_http_is_seen_only_when_it_holds_for_everyone() {
-        let deny = |principal: Value| {
-            let condition = json!({"Bool": {"aws:SecureTransport": "false"}});
-            let statement = json!({"Effect": "Deny", "Principal": principal, "Action": "s3:*", "Condition": condition});
-            Policy::read(&json!({"Statement": [statement]})).expect("a policy").secure_transport
-        };
-        assert!(deny(json!("*")) && deny(json!({"AWS": "*"})));
-        assert!(!deny(json!({"AWS": "arn:aws:iam::111122223333:root"})));
+        assert!(Policy::read(&json!({"Statement": [statement]}), BUCKET).expect("a policy").public);
     }
 }

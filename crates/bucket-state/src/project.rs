@@ -48,6 +48,7 @@ fn frame(bucket: &Bucket<'_>) -> Entity {
     let mut entity = Entity::new(key, "aws_s3_bucket", &["DataStore"], name);
     entity.set("bucketName", name);
     entity.set("arn", key);
+    entity.set("baseUrl", base_url(bucket.id.partition(), name));
     entity.set_some("accountId", bucket.account());
     if let Some(region) = bucket.region() {
         entity.set("region", region);
@@ -69,6 +70,12 @@ fn account_edge(bucket: &Bucket<'_>) -> Option<Relationship> {
     let account = format!("arn:{}:iam::{}:root", bucket.id.partition(), bucket.account()?);
     let key = bucket.id.as_str();
     Some(Relationship::new("aws_account_has_s3_bucket", "HAS", &account, key, &[], FarEnd::From))
+}
+
+/// The bucket's own endpoint, as JupiterOne gives it.
+fn base_url(partition: &str, name: &str) -> String {
+    let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://{name}.s3.{domain}")
 }
 
 fn web_link(partition: &str, region: &str, name: &str) -> String {

@@ -4,28 +4,32 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::body::{self, Body};
-use crate::catalogue::{self, ACL_KEYS, Call, Effect, Facet};
-use crate::event::{Change, Event, Owner, TagChange};
+use crate::body;
+use crate::catalogue::{self, Call, Effect};
+use crate::change;
+use crate::event::{Event, Owner};
+use crate::parameters::Parameters;
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
-use crate::register::{Setting, Unknown};
 use crate::resource::ResourceId;
 use crate::stamp::{Origin, Stamp};
+use crate::text::Text;
 
 /// An event further than this in the future of its arrival would win over every later one: it is refused.
-pub const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
+const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
 
-/// A body larger than this makes its facet unknown. CloudTrail itself cuts request parameters at 100 KB.
-const BODY_BYTES_MAX: usize = 128 << 10;
-/// Deeper bodies are refused: no real one comes near, and reading one must not exhaust the stack.
-const BODY_DEPTH_MAX: usize = 64;
+/// What a state keeps of a record is bounded, so that a state is. Real identities are UUIDs of 36 bytes, the
+/// longest Region's name has 14, and an ARN of IAM has less than 700.
+const IDENTITY_BYTES_MAX: usize = 128;
+const REGION_BYTES_MAX: usize = 64;
+const ACTOR_BYTES_MAX: usize = 2_048;
+/// How much of a name that cannot be a bucket's is shown.
+const SHOWN_CHARS_MAX: usize = 80;
 
+/// What tells whether a record counts; the rest of one that does not may have any shape.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Head<'a> {
@@ -34,24 +38,31 @@ struct Head<'a> {
     #[serde(borrow)]
     event_name: Cow<'a, str>,
     #[serde(borrow, default)]
-    error_code: Option<Cow<'a, str>>,
+    error_code: Option<Text<'a>>,
 }
 
+/// Everything that is read of a record.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Record<'a> {
+pub(crate) struct Record<'a> {
+    #[serde(borrow)]
+    event_source: Cow<'a, str>,
+    #[serde(borrow)]
+    event_name: Cow<'a, str>,
     #[serde(borrow, default)]
-    event_version: Option<Cow<'a, str>>,
+    error_code: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    event_version: Option<Text<'a>>,
     #[serde(borrow)]
     event_time: Cow<'a, str>,
     #[serde(borrow, rename = "eventID")]
     event_id: Cow<'a, str>,
     #[serde(borrow, rename = "sharedEventID", default)]
-    shared_event_id: Option<Cow<'a, str>>,
+    shared_event_id: Option<Text<'a>>,
     #[serde(borrow)]
     aws_region: Cow<'a, str>,
     #[serde(borrow, default)]
-    recipient_account_id: Option<Cow<'a, str>>,
+    recipient_account_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     request_parameters: Option<Parameters<'a>>,
     #[serde(default)]
@@ -66,21 +77,21 @@ struct Record<'a> {
 #[serde(rename_all = "camelCase")]
 struct UserIdentity<'a> {
     #[serde(borrow, default)]
-    arn: Option<Cow<'a, str>>,
+    arn: Option<Text<'a>>,
     #[serde(borrow, default)]
-    invoked_by: Option<Cow<'a, str>>,
+    invoked_by: Option<Text<'a>>,
     #[serde(borrow, default)]
-    principal_id: Option<Cow<'a, str>>,
+    principal_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Resource<'a> {
     #[serde(borrow, rename = "type", default)]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow, rename = "ARN", alias = "arn", default)]
-    arn: Option<Cow<'a, str>>,
+    arn: Option<Text<'a>>,
     #[serde(borrow, rename = "accountId", default)]
-    account_id: Option<Cow<'a, str>>,
+    account_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -89,46 +100,6 @@ struct AdditionalData {
     #[serde(default)]
     end_time: Option<Value>,
 }
-
-/// The request parameters: keys with the text of their values.
-struct Parameters<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Parameters<'a> {
-    /// The text of a value that is present and not null.
-    fn get(&self, key: &str) -> Option<&'a str> {
-        let text = self.0.iter().find(|(known, _)| known == key)?.1.get();
-        (text != "null").then_some(text)
-    }
-
-    fn value(&self, key: &str) -> Value {
-        self.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::with_capacity(8);
-                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    pairs.push((key, value));
-                }
-                Ok(pairs)
-            }
-        }
-        deserializer.deserialize_map(Pairs).map(Self)
-    }
-}
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Judges one record. `json` is the record's own text.
 pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
@@ -142,15 +113,10 @@ pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
         // A log line of its own text may be cut.
         Err(error) => return malformed(Malformed::NotJson, error.to_string()),
     };
-    if head.event_source != "s3.amazonaws.com" {
-        return Parsed::Ignored { reason: Ignored::OtherService, call: None };
-    }
-    let Some(call) = catalogue::find(&head.event_name) else {
-        return Parsed::Ignored { reason: Ignored::OtherCall, call: None };
+    let call = match call(&head.event_source, &head.event_name, head.error_code.as_ref()) {
+        Ok(call) => call,
+        Err((reason, call)) => return Parsed::Ignored { reason, call },
     };
-    if head.error_code.is_some_and(|code| !code.is_empty()) {
-        return Parsed::Ignored { reason: Ignored::FailedCall, call: Some(call.name) };
-    }
     let record: Record<'_> = match serde_json::from_str(json) {
         Ok(record) => record,
         Err(error) => return malformed(Malformed::UnexpectedShape, error.to_string()),
@@ -162,31 +128,57 @@ pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
     }
 }
 
+/// Judges a record that was read already; nothing where it is malformed, which takes the record's text to report.
+pub(crate) fn judge(record: &Record<'_>, arrived_ms: i64) -> Option<Parsed<'static>> {
+    let call = match call(&record.event_source, &record.event_name, record.error_code.as_ref()) {
+        Ok(call) => call,
+        Err((reason, call)) => return Some(Parsed::Ignored { reason, call }),
+    };
+    match record.event(call, arrived_ms) {
+        Ok(event) => Some(Parsed::Event(event)),
+        Err(Refused::Ignored(reason)) => Some(Parsed::Ignored { reason, call: Some(call.name) }),
+        Err(Refused::Malformed(..)) => None,
+    }
+}
+
+/// The call, if it is one that counts; else why not, and the call if it is known.
+fn call(
+    source: &str,
+    name: &str,
+    error_code: Option<&Text<'_>>,
+) -> Result<&'static Call, (Ignored, Option<&'static str>)> {
+    if source != "s3.amazonaws.com" {
+        return Err((Ignored::OtherService, None));
+    }
+    let call = catalogue::find(name).ok_or((Ignored::OtherCall, None))?;
+    if error_code.is_some_and(|code| !code.is_empty()) {
+        return Err((Ignored::FailedCall, Some(call.name)));
+    }
+    Ok(call)
+}
+
 enum Refused {
     Ignored(Ignored),
     Malformed(Malformed, String),
 }
 
+impl From<change::TooDeep> for Refused {
+    fn from(fault: change::TooDeep) -> Self {
+        Self::Malformed(Malformed::TooDeep, fault.to_string())
+    }
+}
+
 impl Record<'_> {
     fn event(&self, call: &'static Call, arrived_ms: i64) -> Result<Event, Refused> {
         let stamp = self.stamp(arrived_ms)?;
-        let none = Parameters(Vec::new());
+        let none = Parameters::default();
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
-        let region = match body::filled(&parameters.value("CreateBucketConfiguration")["LocationConstraint"]).as_deref()
-        {
-            Some("EU") => "eu-west-1".into(),
-            Some(constraint) => constraint.into(),
-            None => Box::from(self.aws_region.as_ref()),
-        };
+        let region = self.region(parameters)?;
         let resource = self.bucket(call, parameters, &region)?;
-        let change = change(call, parameters, &region)?;
-        let user = self.user_identity.as_ref();
-        let actor =
-            user.and_then(|user| [&user.arn, &user.invoked_by, &user.principal_id].into_iter().flatten().next());
-        let origin =
-            Origin { stamp, actor: actor.map(|actor| actor.as_ref().into()), event_id: self.event_id.as_ref().into() };
+        let change = change::read(call, parameters, &region)?;
+        let origin = Origin { stamp, actor: self.actor()?, event_id: self.event_id.as_ref().into() };
         Ok(Event {
-            owner: self.owner(call, &resource),
+            owner: self.owner(call),
             resource,
             name: call.name,
             origin: Arc::new(origin),
@@ -196,12 +188,39 @@ impl Record<'_> {
         })
     }
 
+    /// Where the bucket lives: where its creation asked for, else where the call was made.
+    fn region(&self, parameters: &Parameters<'_>) -> Result<Box<str>, Refused> {
+        let constraint = body::filled(&parameters.value("CreateBucketConfiguration")["LocationConstraint"]);
+        match constraint.as_deref() {
+            Some("EU") => Ok("eu-west-1"),
+            Some(constraint) => bounded("LocationConstraint", constraint, REGION_BYTES_MAX),
+            None => bounded("awsRegion", &self.aws_region, REGION_BYTES_MAX),
+        }
+        .map(Into::into)
+    }
+
+    /// The caller, or the service or principal that stands in its place.
+    fn actor(&self) -> Result<Option<Box<str>>, Refused> {
+        let Some(user) = &self.user_identity else { return Ok(None) };
+        let names = [
+            ("userIdentity.arn", &user.arn),
+            ("userIdentity.invokedBy", &user.invoked_by),
+            ("userIdentity.principalId", &user.principal_id),
+        ];
+        let actor = names.into_iter().find_map(|(field, name)| Some((field, name.as_deref()?)));
+        let actor = actor.map(|(field, name)| bounded(field, name, ACTOR_BYTES_MAX)).transpose()?;
+        Ok(actor.map(Into::into))
+    }
+
     fn stamp(&self, arrived_ms: i64) -> Result<Stamp, Refused> {
         let refuse = |reason, message| Err(Refused::Malformed(reason, message));
         if let Some(version) = self.event_version.as_deref().filter(|version| !version.starts_with("1.")) {
             return refuse(Malformed::UnsupportedVersion, format!("eventVersion {version:?} is not 1.x"));
         }
-        let identity = self.shared_event_id.as_deref().filter(|id| !id.is_empty()).unwrap_or(&self.event_id);
+        let own = bounded("eventID", &self.event_id, IDENTITY_BYTES_MAX)?;
+        let shared = self.shared_event_id.as_deref().unwrap_or_default();
+        let shared = bounded("sharedEventID", shared, IDENTITY_BYTES_MAX)?;
+        let identity = if shared.is_empty() { own } else { shared };
         if identity.is_empty() {
             return refuse(Malformed::UnexpectedShape, "eventID is empty".into());
         }
@@ -218,22 +237,24 @@ impl Record<'_> {
         Ok(Stamp { second, millis, identity: identity.into() })
     }
 
-    /// The bucket, by name where the request names it, else by ARN. Never by Host, which may be path-style.
+    /// The bucket, as the record's resources name it, else by the request's name or ARN. Never by Host, which may
+    /// be path-style.
     fn bucket(&self, call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<ResourceId, Refused> {
         let tagged = body::filled(&parameters.value("resource"));
         let tags_single = matches!(call.effect, Effect::TagResource | Effect::UntagResource);
         if tags_single && tagged.as_ref().is_some_and(|arn| !arn.contains(":s3:::")) {
             return Err(Refused::Ignored(Ignored::OtherResource));
         }
-        if let Some(named) = self.named_bucket() {
-            return Ok(ResourceId::from(named));
+        let named = self.bucket_resource().and_then(|resource| resource.arn.as_deref());
+        if let Some(arn) = named.filter(|arn| !arn.is_empty()) {
+            return ResourceId::of_bucket_arn(arn).ok_or_else(|| no_bucket("ARN", arn));
         }
-        match body::filled(&parameters.value("bucketName")) {
-            Some(name) => Ok(ResourceId::bucket(region, &name)),
-            None => match tagged.filter(|_| tags_single) {
-                Some(arn) => Ok(ResourceId::from(arn.as_str())),
-                None => Err(Refused::Malformed(Malformed::NoBucket, format!("{} names no bucket", call.name))),
-            },
+        if let Some(name) = body::filled(&parameters.value("bucketName")) {
+            return ResourceId::of_bucket_name(region, &name).ok_or_else(|| no_bucket("name", &name));
+        }
+        match tagged.filter(|_| tags_single) {
+            Some(arn) => ResourceId::of_bucket_arn(&arn).ok_or_else(|| no_bucket("ARN", &arn)),
+            None => Err(Refused::Malformed(Malformed::NoBucket, format!("{} names no bucket", call.name))),
         }
     }
 
@@ -241,16 +262,9 @@ impl Record<'_> {
         self.resources.iter().flatten().find(|resource| resource.kind.as_deref() == Some("AWS::S3::Bucket"))
     }
 
-    fn named_bucket(&self) -> Option<&str> {
-        self.bucket_resource()?
-            .arn
-            .as_deref()
-            .filter(|arn| arn.split(":s3:::").nth(1).is_some_and(|name| !name.is_empty()))
-    }
-
     /// The owning account. A record without resources was delivered to the owner, unless it may be the caller's
     /// copy of a cross-account call; creating makes the caller the owner.
-    fn owner(&self, call: &Call, _resource: &ResourceId) -> Option<Owner> {
+    fn owner(&self, call: &Call) -> Option<Owner> {
         if let Some(resource) = self.bucket_resource() {
             let account = resource.account_id.as_deref().filter(|account| is_account(account))?;
             return Some(Owner { named: true, account: account.into() });
@@ -267,81 +281,17 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn change(call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<Change, Refused> {
-    Ok(match call.effect {
-        Effect::DeleteBucket => Change::Delete,
-        Effect::CreateBucket => {
-            let acl = match recorded(parameters, ACL_KEYS)? {
-                // Whoever names no ACL gets a private one.
-                Setting::Unknown(Unknown::NotRecorded) => {
-                    Setting::Set(Body::from_parts([("x-amz-acl", "\"private\"")]))
-                }
-                told => told,
-            };
-            Change::Create { acl, proves_new: region != "us-east-1" }
-        }
-        Effect::Put(facet, keys) => Change::Write(facet, recorded(parameters, keys)?),
-        Effect::Delete(facet) => Change::Write(facet, Setting::Cleared),
-        Effect::TagResource => {
-            let tags = parameters.value("TagResourceRequest");
-            tag_changes(parameters, body::items(&tags["Tags"]["Tag"]), |tag| {
-                let value = body::text(&tag["Value"]).unwrap_or_else(|| "null".into());
-                Some(TagChange { key: body::text(&tag["Key"])?.into(), value: Some(value.into()) })
-            })
-        }
-        Effect::UntagResource => tag_changes(parameters, body::items(&parameters.value("tagKeys")), |key| {
-            Some(TagChange { key: body::text(key)?.into(), value: None })
-        }),
-    })
+/// `text`, where a state may hold it.
+fn bounded<'a>(field: &str, text: &'a str, bytes_max: usize) -> Result<&'a str, Refused> {
+    if text.len() <= bytes_max {
+        return Ok(text);
+    }
+    let message = format!("{field} has {} bytes, more than {bytes_max}", text.len());
+    Err(Refused::Malformed(Malformed::UnexpectedShape, message))
 }
 
-/// The body under the first level of `keys`: unknown where CloudTrail left it out.
-fn recorded(parameters: &Parameters<'_>, keys: &'static [&'static str]) -> Result<Setting, Refused> {
-    let present = || keys.iter().filter_map(|key| Some((*key, parameters.get(key)?)));
-    if parameters.get("omitted") == Some("true") {
-        return Ok(Setting::Unknown(Unknown::Omitted));
-    }
-    if present().next().is_none() {
-        return Ok(Setting::Unknown(Unknown::NotRecorded));
-    }
-    let body = Body::from_parts(present());
-    if body.len() > BODY_BYTES_MAX {
-        return Ok(Setting::Unknown(Unknown::TooLarge));
-    }
-    if present().any(|(_, json)| depth(json) > BODY_DEPTH_MAX) {
-        let message = format!("{keys:?} is nested more than {BODY_DEPTH_MAX} levels deep");
-        return Err(Refused::Malformed(Malformed::TooDeep, message));
-    }
-    Ok(Setting::Set(body))
-}
-
-/// Single tags; where the record does not tell which, the whole set is unknown.
-fn tag_changes(parameters: &Parameters<'_>, nodes: &[Value], read: impl Fn(&Value) -> Option<TagChange>) -> Change {
-    let unknown = |reason| Change::Write(Facet::Tags, Setting::Unknown(reason));
-    if parameters.get("omitted") == Some("true") {
-        return unknown(Unknown::Omitted);
-    }
-    match nodes.iter().map(read).collect::<Option<Vec<_>>>() {
-        Some(tags) if !tags.is_empty() => Change::Tags(tags),
-        _ => unknown(Unknown::NotRecorded),
-    }
-}
-
-/// How deeply valid JSON is nested.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+fn no_bucket(what: &str, text: &str) -> Refused {
+    let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let rest = if shown.len() < text.len() { "…" } else { "" };
+    Refused::Malformed(Malformed::NoBucket, format!("{shown:?}{rest} is not the {what} of a bucket"))
 }

@@ -38,13 +38,13 @@ pub enum Setting {
 /// The greatest write of a facet, with what is needed to tell whether another write of the same second could
 /// have come after it. Everything in it merges by maximum, minimum or "or".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Register<V> {
+pub(crate) struct Register<V> {
     /// The winning event.
     #[serde(rename = "o")]
-    pub origin: Arc<Origin>,
+    pub(crate) origin: Arc<Origin>,
     /// Its value.
     #[serde(rename = "v")]
-    pub value: V,
+    pub(crate) value: V,
     /// All events of the winner's second; absent where the winner is alone in it.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     tie: Option<Box<Tie>>,
@@ -82,28 +82,41 @@ impl Tie {
 
 impl<V: Ord> Register<V> {
     /// The register that one event makes.
-    pub fn new(origin: Arc<Origin>, value: V) -> Self {
+    pub(crate) fn new(origin: Arc<Origin>, value: V) -> Self {
         Self { origin, value, tie: None }
     }
 
     /// The second of the winning event.
-    pub fn second(&self) -> i64 {
+    pub(crate) fn second(&self) -> i64 {
         self.origin.stamp.second
     }
 
-    /// Joins `other` into this register.
-    pub fn merge(&mut self, other: Self) {
+    /// Joins `other` into this register; tells whether that changed it.
+    pub(crate) fn merge(&mut self, other: Self) -> bool {
         match other.second().cmp(&self.second()) {
-            Ordering::Less => {}
-            Ordering::Greater => *self = other,
+            Ordering::Less => false,
+            Ordering::Greater => {
+                *self = other;
+                true
+            }
             Ordering::Equal => {
-                self.tie = self.joint_tie(&other);
-                if (&other.origin, &other.value) > (&self.origin, &self.value) {
+                let tie = self.joint_tie(&other);
+                let (wins, more_ties) = (other.rank() > self.rank(), tie != self.tie);
+                self.tie = tie;
+                if wins {
                     self.origin = other.origin;
                     self.value = other.value;
                 }
+                wins || more_ties
             }
         }
+    }
+
+    /// What decides who wins. Copies of one call have one stamp and always differ in the rest of their origins, so
+    /// the value comes first: the copy that tells more must win.
+    fn rank(&self) -> impl Ord + '_ {
+        let Origin { stamp, actor, event_id } = self.origin.as_ref();
+        (stamp, &self.value, actor, event_id)
     }
 
     fn joint_tie(&self, other: &Self) -> Option<Box<Tie>> {
@@ -135,14 +148,14 @@ impl<V: Ord> Register<V> {
     }
 
     /// Whether CloudTrail's times leave open which of several writes was the last.
-    pub fn contested(&self) -> bool {
+    pub(crate) fn contested(&self) -> bool {
         self.tie
             .as_ref()
             .is_some_and(|tie| tie.least != tie.greatest && (tie.lacked || tie.last_least != tie.last_greatest))
     }
 
     /// Whether every event of this register is certainly older than the last one of `other`.
-    pub fn certainly_before<W: Ord>(&self, other: &Register<W>) -> bool {
+    pub(crate) fn certainly_before<W: Ord>(&self, other: &Register<W>) -> bool {
         self.second() < other.second()
             || (self.second() == other.second()
                 && !self.lacked_millis()
@@ -151,26 +164,30 @@ impl<V: Ord> Register<V> {
     }
 
     /// Whether the order of this register and `other` is open.
-    pub fn tied_with<W: Ord>(&self, other: &Register<W>) -> bool {
+    pub(crate) fn tied_with<W: Ord>(&self, other: &Register<W>) -> bool {
         !self.certainly_before(other) && !other.certainly_before(self)
     }
 }
 
-/// Joins an optional register into another: absence is the least element.
-pub(crate) fn merge_option<V: Ord>(into: &mut Option<Register<V>>, other: Option<Register<V>>) {
+/// Joins an optional register into another: absence is the least element. Tells whether that changed it.
+pub(crate) fn merge_option<V: Ord>(into: &mut Option<Register<V>>, other: Option<Register<V>>) -> bool {
     match (into.as_mut(), other) {
-        (_, None) => {}
+        (_, None) => false,
         (Some(register), Some(other)) => register.merge(other),
-        (None, other) => *into = other,
+        (None, other) => {
+            *into = other;
+            true
+        }
     }
 }
 
-/// Joins a register into a map of them.
-pub(crate) fn merge_entry<K: Ord, V: Ord>(map: &mut BTreeMap<K, Register<V>>, key: K, other: Register<V>) {
+/// Joins a register into a map of them; tells whether that changed it.
+pub(crate) fn merge_entry<K: Ord, V: Ord>(map: &mut BTreeMap<K, Register<V>>, key: K, other: Register<V>) -> bool {
     match map.entry(key) {
         Entry::Occupied(mut entry) => entry.get_mut().merge(other),
         Entry::Vacant(entry) => {
             entry.insert(other);
+            true
         }
     }
 }

@@ -18,9 +18,10 @@ pub struct Stamp {
     pub identity: Box<str>,
 }
 
-/// The event that a value came from.
+/// The event that something came from.
 ///
-/// Ordered by stamp; between two copies of one call the one that names its actor is the greater.
+/// Ordered by stamp; between two copies of one call the one that names its actor is the greater. Where a value came
+/// along, that decides before the actor does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Origin {
     /// When.

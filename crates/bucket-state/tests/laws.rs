@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bucket_state::{
-    BucketState, Change, Event, Facet, Origin, Parsed, Parser, ResourceId, Setting, Stamp, TagChange, project,
+    BucketState, Change, Event, Facet, Origin, Owner, Parsed, Parser, ResourceId, Setting, Stamp, TagChange, project,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -15,7 +15,7 @@ fn body(text: &str) -> Setting {
     let record = serde_json::json!({
         "eventSource": "s3.amazonaws.com", "eventName": "PutBucketPolicy", "eventTime": "2026-01-01T00:00:00Z",
         "eventID": "e", "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
-        "requestParameters": {"bucketName": "b", "bucketPolicy": {"Statement": text}},
+        "requestParameters": {"bucketName": "ledger", "bucketPolicy": {"Statement": text}},
     });
     let mut found = None;
     Parser::default().parse(record.to_string().as_bytes(), i64::MAX / 2, &mut |parsed| {
@@ -50,10 +50,13 @@ fn change() -> impl Strategy<Value = Change> {
 /// Events crowded into a few seconds and milliseconds; every identity has one stamp, as in CloudTrail.
 fn history() -> impl Strategy<Value = Vec<Event>> {
     let stamp = (0..4_i64, proptest::option::of(0..3_i64));
-    let event = (stamp, change(), proptest::option::of(Just("arn:aws:iam::111122223333:user/ada")), any::<bool>());
+    let actor = proptest::option::of(proptest::sample::select(vec!["arn:aws:iam::111122223333:user/ada", "AROA:ada"]));
+    let account = proptest::sample::select(vec!["111122223333", "444455556666"]);
+    let owner = (any::<bool>(), account).prop_map(|(named, account)| Owner { named, account: account.into() });
+    let event = (stamp, change(), actor, proptest::option::of(owner), any::<bool>());
     proptest::collection::vec(event, 1..24).prop_map(|events| {
         let mut history: Vec<Event> = Vec::new();
-        for (number, ((second, millis), change, actor, copies_previous)) in events.into_iter().enumerate() {
+        for (number, ((second, millis), change, actor, owner, copies_previous)) in events.into_iter().enumerate() {
             let previous = history.last().filter(|_| copies_previous).map(|event| event.origin.stamp.clone());
             let fresh = || Stamp {
                 second,
@@ -67,12 +70,44 @@ fn history() -> impl Strategy<Value = Vec<Event>> {
                 name: "PutBucketPolicy",
                 origin: Arc::new(origin),
                 region: if number % 5 == 0 { "us-east-1".into() } else { "eu-west-1".into() },
-                owner: None,
+                owner,
                 recipient: "111122223333".into(),
                 change,
             });
         }
         history
+    })
+}
+
+/// A creation or a change of single tags, numbered.
+fn numbered(number: usize, second: i64, change: Change) -> Event {
+    let identity: Box<str> = format!("event-{number:04}").into();
+    let stamp = Stamp { second, millis: None, identity: identity.clone() };
+    Event {
+        resource: ResourceId::bucket("us-east-1", "ledger"),
+        name: "TagResource",
+        origin: Arc::new(Origin { stamp, actor: None, event_id: identity }),
+        region: "us-east-1".into(),
+        owner: None,
+        recipient: "111122223333".into(),
+        change,
+    }
+}
+
+/// More creations and more single tags than are kept, with or without a reset of either somewhere among them.
+fn overflowing_history() -> impl Strategy<Value = Vec<Event>> {
+    let reset = prop_oneof![Just(Change::Delete), Just(Change::Write(Facet::Tags, Setting::Cleared))];
+    (any::<u64>(), 1..4_i64, proptest::option::of((0..4_i64, reset))).prop_map(|(seed, seconds, reset)| {
+        let second = |number: usize| (seed.rotate_left(number as u32) % seconds.unsigned_abs()).cast_signed();
+        let tag = |key: usize| TagChange { key: format!("key-{:04}", key % 1_200).into(), value: Some("1".into()) };
+        let tags = (0..130).map(|number| {
+            let changes = (0..10).map(|at| tag(number * 10 + at)).collect();
+            numbered(number, second(number), Change::Tags(changes))
+        });
+        let creation = || Change::Create { acl: Setting::Cleared, proves_new: false };
+        let creations = (200..225).map(|number| numbered(number, second(number), creation()));
+        let reset = reset.map(|(second, change)| numbered(300, second, change));
+        tags.chain(creations).chain(reset).collect()
     })
 }
 
@@ -118,7 +153,10 @@ proptest! {
         prop_assert_eq!(merged(&a, &b), merged(&b, &a));
         prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
         let mut twice = merged(&a, &b);
-        prop_assert!(!twice.merge(b), "merging what is already there changes nothing");
+        prop_assert!(!twice.merge(b.clone()), "merging what is already there changes nothing");
+        let mut joined = a.clone();
+        let changed = joined.merge(b);
+        prop_assert_eq!(changed, joined != a, "merging tells whether it changed anything");
     }
 
     #[test]
@@ -132,5 +170,54 @@ proptest! {
         let mut answers = 0;
         Parser::default().parse(&bytes, 0, &mut |_| answers += 1);
         prop_assert!(answers >= 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_exceeds_the_limits_is_forgotten_alike_however_the_work_is_split(
+        history in overflowing_history(),
+        parts in proptest::collection::vec(0..3_usize, 300),
+    ) {
+        let expected = fold(&history);
+        prop_assert_eq!(&fold(history.iter().rev()), &expected);
+        let part = |wanted: usize| {
+            let own = history.iter().zip(&parts).filter(|(_, part)| **part == wanted).map(|(event, _)| event);
+            fold(own)
+        };
+        let (a, b, c) = (part(0), part(1), part(2));
+        prop_assert_eq!(&merged(&merged(&a, &b), &c), &expected);
+        prop_assert_eq!(&merged(&a, &merged(&c, &b)), &expected);
+        for part in [&a, &b, &c] {
+            prop_assert_eq!(&merged(&expected, part), &expected);
+            for (into, other) in [(&expected, part), (part, &expected), (&a, part)] {
+                let mut joined = into.clone();
+                let changed = joined.merge(other.clone());
+                prop_assert_eq!(changed, joined != *into);
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_copies_of_one_call_the_one_that_tells_more_wins_whoever_made_it() {
+    let told = |actor: Option<&str>, named: bool, account: &str, setting: Setting| {
+        let stamp = Stamp { second: 1, millis: None, identity: "shared".into() };
+        let event_id = actor.unwrap_or("z").into();
+        let owner = Owner { named, account: account.into() };
+        Event {
+            origin: Arc::new(Origin { stamp, actor: actor.map(Into::into), event_id }),
+            owner: Some(owner),
+            ..numbered(0, 1, Change::Write(Facet::Versioning, setting))
+        }
+    };
+    let ours = told(None, true, "111122223333", Setting::Cleared);
+    let theirs = told(Some("zoe"), false, "444455556666", Setting::Unknown(bucket_state::Unknown::Omitted));
+    for copies in [[&ours, &theirs], [&theirs, &ours]] {
+        let snapshot = project(&ours.resource, &fold(copies));
+        let bucket = &snapshot.entities[0].0;
+        assert_eq!((&bucket["accountId"], &bucket["versioningEnabled"]), (&"111122223333".into(), &false.into()));
     }
 }

@@ -66,6 +66,7 @@ fn a_bucket_of_which_anything_is_known_has_its_frame() {
     let frame = json!({
         "_key": LEDGER, "_type": "aws_s3_bucket", "_class": ["DataStore"], "name": "ledger", "displayName": "ledger",
         "bucketName": "ledger", "arn": LEDGER, "accountId": "111122223333", "region": "eu-west-1",
+        "baseUrl": "https://ledger.s3.amazonaws.com",
         "webLink": "https://s3.console.aws.amazon.com/s3/buckets/ledger?region=eu-west-1",
         "createdOn": 1_772_323_201_000_i64, "createdBy": ADA, "updatedOn": 1_772_323_202_000_i64, "updatedBy": ADA,
     });

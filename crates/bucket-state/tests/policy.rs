@@ -137,23 +137,48 @@ fn the_statements_about_one_principal_make_one_edge() {
 }
 
 #[test]
-fn plain_http_is_denied_only_when_it_is_denied_to_everyone() {
-    let deny = |principal: Value, condition: Value| {
-        let statement = json!({"Effect": "Deny", "Principal": principal, "Action": "s3:*", "Condition": condition});
-        property(&put(json!({"Statement": [statement]})), "secureTransport")
-    };
-    let tls = |value: Value| json!({"Bool": {"aws:SecureTransport": value}});
+fn plain_http_is_denied_only_when_it_is_denied_to_everyone_for_everything() {
+    let tls = |value: Value| json!({"Condition": {"Bool": {"aws:SecureTransport": value}}});
+    let sets = |element: &str, value: Value| json!({element: value});
+    let condition = |condition: Value| json!({"Condition": condition});
+    let plain = json!({"aws:SecureTransport": "false"});
     let cases = [
-        (json!("*"), tls(json!("false")), true),
-        (json!({"AWS": "*"}), tls(json!(["false"])), true),
-        (json!("*"), tls(json!(false)), true),
-        (json!("*"), json!({"bool": {"AWS:SECURETRANSPORT": "false"}}), true),
-        (json!("*"), tls(json!("true")), false),
-        (json!({"AWS": "444455556666"}), tls(json!("false")), false),
-        (json!("*"), json!({}), false),
+        (json!({}), true),
+        (sets("Principal", json!({"AWS": "*"})), true),
+        (sets("Principal", json!({"AWS": ["*"]})), true),
+        (sets("Principal", json!({"AWS": "444455556666"})), false),
+        (sets("Principal", json!({"Service": "*"})), false),
+        (json!({"Principal": null, "NotPrincipal": {"AWS": "444455556666"}}), false),
+        (tls(json!(["false"])), true),
+        (tls(json!(false)), true),
+        (tls(json!("true")), false),
+        (condition(json!({})), false),
+        (condition(json!({"bool": {"AWS:SECURETRANSPORT": "false"}})), true),
+        (condition(json!({"BoolIfExists": plain})), true),
+        (condition(json!({"StringEquals": plain})), false),
+        (condition(json!({"Bool": plain, "IpAddress": {"aws:SourceIp": "203.0.113.7/32"}})), false),
+        (condition(json!({"Bool": {"aws:SecureTransport": "false", "aws:ViaAWSService": "false"}})), false),
+        (condition(json!({"Bool": plain, "IpAddress": "?"})), false),
+        (sets("Action", json!("*")), true),
+        (sets("Action", json!(["s3:GetObject", "S3:*"])), true),
+        (sets("Action", json!("s3:PutObject")), false),
+        (json!({"Action": null, "NotAction": "s3:GetObject"}), false),
+        (sets("Resource", json!("*")), true),
+        (sets("Resource", json!([LEDGER, format!("{LEDGER}/*")])), true),
+        (sets("Resource", json!(LEDGER)), false),
+        (sets("Resource", json!(format!("{LEDGER}/tmp/*"))), false),
+        (sets("Resource", json!("arn:aws:s3:::ledger-archive/*")), false),
+        (json!({"Resource": null, "NotResource": format!("{LEDGER}/public/*")}), false),
+        (sets("Effect", json!("Allow")), false),
     ];
-    for (principal, condition, expected) in cases {
-        assert_eq!(deny(principal.clone(), condition.clone()), json!(expected), "{principal} {condition}");
+    for (members, expected) in cases {
+        let statement = json!({
+            "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": format!("{LEDGER}/*"),
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        });
+        let statement = with(statement, members.clone());
+        let shown = property(&put(json!({"Statement": [statement]})), "secureTransport");
+        assert_eq!(shown, json!(expected), "{members}");
     }
 }
 

@@ -220,6 +220,89 @@ fn a_bucket_is_found_by_its_arn_or_its_name_and_never_by_host() {
 }
 
 #[test]
+fn what_cannot_be_a_buckets_name_names_no_bucket() {
+    let bare = |parameters: Value| without(record("TagResource", parameters), &["resources"]);
+    let by_name = |name: &str| bare(json!({"bucketName": name}));
+    let by_arn = |arn: &str| bare(json!({"bucketName": null, "resource": arn}));
+    let by_resource = |arn: &str| {
+        with(record("DeleteBucket", json!({})), json!({"resources": [{"type": "AWS::S3::Bucket", "ARN": arn}]}))
+    };
+    let long = "x".repeat(300);
+    let cases = [
+        (by_name("ledger/policy"), r#""ledger/policy" is not the name of a bucket"#.to_owned()),
+        (by_name("le"), r#""le" is not the name of a bucket"#.to_owned()),
+        (by_name("a\nb c"), r#""a\nb c" is not the name of a bucket"#.to_owned()),
+        (by_name(&long), format!(r#""{}"… is not the name of a bucket"#, &long[..80])),
+        (by_arn("arn:aws:s3:::ledger/policy"), r#""arn:aws:s3:::ledger/policy" is not the ARN of a bucket"#.to_owned()),
+        (by_resource("arn:aws:s3:::"), r#""arn:aws:s3:::" is not the ARN of a bucket"#.to_owned()),
+        (
+            by_resource("arn:elsewhere:s3:::ledger"),
+            r#""arn:elsewhere:s3:::ledger" is not the ARN of a bucket"#.to_owned(),
+        ),
+    ];
+    for (record, expected) in cases {
+        let faults = faults(record.to_string().as_bytes());
+        let [(reason, message, _)] = &faults[..] else { panic!("one fault: {record}") };
+        assert_eq!((*reason, message), ("no_bucket", &expected));
+    }
+    assert_eq!(outcome(&by_name("Old_Ledger.2009")), "event TagResource arn:aws:s3:::Old_Ledger.2009");
+}
+
+#[test]
+fn what_a_state_keeps_of_a_record_is_bounded() {
+    let long = |bytes: usize| "é".repeat(bytes / 2);
+    let set = |member: &str, bytes: usize| with(record("DeleteBucket", json!({})), json!({member: long(bytes)}));
+    let user = |member: &str, bytes: usize| {
+        with(record("DeleteBucket", json!({})), json!({"userIdentity": {member: long(bytes)}}))
+    };
+    let created = |bytes: usize| {
+        record("CreateBucket", json!({"CreateBucketConfiguration": {"LocationConstraint": long(bytes)}}))
+    };
+    type WithLong<'a> = &'a dyn Fn(usize) -> Value;
+    let cases: [(&str, usize, WithLong<'_>); 7] = [
+        ("eventID", 128, &|bytes| set("eventID", bytes)),
+        ("sharedEventID", 128, &|bytes| set("sharedEventID", bytes)),
+        ("awsRegion", 64, &|bytes| set("awsRegion", bytes)),
+        ("LocationConstraint", 64, &created),
+        ("userIdentity.arn", 2_048, &|bytes| user("arn", bytes)),
+        ("userIdentity.invokedBy", 2_048, &|bytes| user("invokedBy", bytes)),
+        ("userIdentity.principalId", 2_048, &|bytes| user("principalId", bytes)),
+    ];
+    for (field, most, record) in cases {
+        assert_eq!(events(record(most).to_string().as_bytes()).len(), 1, "{field}");
+        let faults = faults(record(most + 2).to_string().as_bytes());
+        let [(reason, message, _)] = &faults[..] else { panic!("one fault: {field}") };
+        assert_eq!(
+            (*reason, message),
+            ("unexpected_shape", &format!("{field} has {} bytes, more than {most}", most + 2))
+        );
+    }
+}
+
+#[test]
+fn tags_that_s3_cannot_have_taken_make_the_whole_set_unknown() {
+    let tag = |key: usize, value: usize| {
+        let tags =
+            json!({"Tag": [{"Key": "team", "Value": "search"}, {"Key": "ü".repeat(key), "Value": "€".repeat(value)}]});
+        record("TagResource", json!({"resource": LEDGER, "TagResourceRequest": {"Tags": tags}}))
+    };
+    let untag = |keys: Value| record("UntagResource", json!({"resource": LEDGER, "tagKeys": keys}));
+    let many = |count: usize| untag((0..count).map(|number| json!(format!("key-{number}"))).collect());
+    let cases = [
+        ("the longest", tag(128, 256), false),
+        ("a longer key", tag(129, 256), true),
+        ("a longer value", tag(128, 257), true),
+        ("the longest to remove", untag(json!("k".repeat(128))), false),
+        ("a longer one to remove", untag(json!("k".repeat(129))), true),
+        ("as many as are kept", many(1_000), false),
+        ("more", many(1_001), true),
+    ];
+    for (case, record, too_large) in cases {
+        assert_eq!(change(&record) == "Write(Tags, Unknown(TooLarge))", too_large, "{case}");
+    }
+}
+
+#[test]
 fn a_bucket_lives_where_it_was_asked_for_or_else_where_the_call_was_made() {
     let configuration = |location: Value| json!({"CreateBucketConfiguration": location});
     let cases = [

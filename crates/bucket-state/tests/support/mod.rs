@@ -177,6 +177,7 @@ pub(crate) fn properties(records: &[Value]) -> Value {
         "accountId",
         "region",
         "webLink",
+        "baseUrl",
         "createdOn",
         "createdBy",
         "updatedOn",

@@ -46,7 +46,7 @@ impl Described<'_> {
             }
             Known::Unknown => return,
         };
-        let reading = document::read(document, self.partition);
+        let reading = document::read(document, self.partition, self.arn);
         self.set("policyPublic", reading.public);
         self.set("secureTransport", reading.secure_transport);
         let key = format!("{}/policy", self.arn);

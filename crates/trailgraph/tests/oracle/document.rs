@@ -17,11 +17,11 @@ pub(super) struct Reading {
     pub(super) allowed: BTreeMap<String, (End, BTreeSet<String>, bool)>,
 }
 
-pub(super) fn read(document: &Value, partition: &str) -> Reading {
+pub(super) fn read(document: &Value, partition: &str, bucket: &str) -> Reading {
     let statements = elements(&document["Statement"]);
     let mut reading = Reading {
         public: false,
-        secure_transport: statements.iter().any(|statement| denies_insecure_transport(statement)),
+        secure_transport: statements.iter().any(|statement| denies_insecure_transport(statement, bucket)),
         statements: statements.len(),
         principals: BTreeSet::new(),
         allowed: BTreeMap::new(),
@@ -82,11 +82,23 @@ fn conditions(condition: &Value) -> Vec<(&str, String, Vec<String>)> {
         .collect()
 }
 
-fn denies_insecure_transport(statement: &Value) -> bool {
-    statement["Effect"] == "Deny"
-        && conditions(&statement["Condition"]).iter().any(|(operator, key, values)| {
-            *operator == "Bool" && key == "aws:securetransport" && values.iter().any(|value| value == "false")
-        })
+/// Whether a statement denies everyone everything with the objects of a bucket, just for coming without TLS.
+fn denies_insecure_transport(statement: &Value, bucket: &str) -> bool {
+    let lists = |element: &str, all: &[&str]| {
+        elements(&statement[element]).into_iter().filter_map(text).any(|item| all.contains(&item.as_str()))
+    };
+    let whole = statement["Effect"] == "Deny"
+        && principals(&statement["Principal"]).contains(&("AWS", "*".to_owned()))
+        && lists("Action", &["*", "s3:*"])
+        && lists("Resource", &["*", &format!("{bucket}/*")])
+        && ["NotPrincipal", "NotAction", "NotResource"].iter().all(|element| statement[*element].is_null());
+    match &conditions(&statement["Condition"])[..] {
+        [(operator, key, values)] => {
+            let asks = ["Bool", "BoolIfExists"].contains(operator) && key == "aws:securetransport";
+            whole && asks && values.iter().any(|value| value == "false")
+        }
+        _ => false,
+    }
 }
 
 /// Whether a condition holds a wildcard principal to fixed values.

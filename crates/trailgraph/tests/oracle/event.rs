@@ -19,6 +19,8 @@ pub(super) struct Event {
     pub(super) arn: String,
     pub(super) stamp: Stamp,
     pub(super) actor: Option<String>,
+    /// The identity of this record of the change: a call across accounts has two.
+    pub(super) id: String,
     pub(super) region: String,
     /// The owner, and whether the record names it as such.
     pub(super) owner: Option<(bool, String)>,
@@ -84,8 +86,9 @@ impl Event {
         };
         let who = &record["userIdentity"];
         let actor = ["arn", "invokedBy", "principalId"].iter().find_map(|key| who[*key].as_str()).map(str::to_owned);
+        let id = record["eventID"].as_str()?.to_owned();
         let recorded = is_recorded(name, &parameters);
-        Some(Self { name, arn, stamp, actor, region, owner, recorded, parameters })
+        Some(Self { name, arn, stamp, actor, id, region, owner, recorded, parameters })
     }
 
     /// Whether the call makes a bucket that certainly was not there before: elsewhere than in us-east-1, creating

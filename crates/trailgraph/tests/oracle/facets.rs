@@ -52,6 +52,7 @@ pub(super) enum Known<'a> {
 impl<'a> Described<'a> {
     fn new(arn: &'a str, events: &'a [Event], life: Life<'a>, graph: &'a mut Graph) -> Self {
         let owners = events.iter().filter_map(|event| event.owner.as_ref().map(|owner| (&event.stamp, owner)));
+        let regions = events.iter().map(|event| (&event.stamp, &event.region));
         let changes = life.changes();
         let living = changes.iter().filter(|event| !life.last(&[event]).is_empty());
         let began = living.map(|event| event.stamp.second).min();
@@ -60,7 +61,7 @@ impl<'a> Described<'a> {
             name: arn.rsplit(':').next().unwrap_or_default(),
             partition: arn.split(':').nth(1).unwrap_or_default(),
             account: owners.max().map(|(_, (_, id))| id.clone()),
-            region: events.iter().max_by_key(|event| &event.stamp).map_or_else(String::new, |last| last.region.clone()),
+            region: regions.max().map_or_else(String::new, |(_, region)| region.clone()),
             born: began.filter(|_| life.beginning_is_known()),
             life,
             contested: Vec::new(),
@@ -100,7 +101,7 @@ impl<'a> Described<'a> {
     fn creation(&mut self) {
         let mut creations = self.named(&["CreateBucket"]);
         creations.retain(|creation| !self.life.last(&[creation]).is_empty());
-        creations.sort_by_key(|event| std::cmp::Reverse(&event.stamp));
+        creations.sort_by_key(|event| std::cmp::Reverse((&event.stamp, &event.actor, &event.id)));
         creations.dedup_by_key(|event| &event.stamp);
         creations.truncate(CREATIONS_KEPT);
         if let Some(first) = creations.last() {
@@ -109,7 +110,8 @@ impl<'a> Described<'a> {
                 self.set("createdBy", actor.as_str());
             }
         }
-        if let Some(last) = self.life.changes().into_iter().max_by_key(|event| (&event.stamp, &event.actor)) {
+        let changes = self.life.changes().into_iter();
+        if let Some(last) = changes.max_by_key(|event| (&event.stamp, &event.actor, &event.id)) {
             let (second, actor) = (last.stamp.second, last.actor.clone());
             self.set("updatedOn", second * 1_000);
             if let Some(actor) = actor {
@@ -122,6 +124,8 @@ impl<'a> Described<'a> {
         let (name, region) = (self.name, self.region.clone());
         self.set("bucketName", name);
         self.set("arn", self.arn);
+        let domain = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        self.set("baseUrl", format!("https://{name}.s3.{domain}"));
         if !region.is_empty() {
             self.set("region", region.as_str());
             let console = match self.partition {
@@ -145,7 +149,9 @@ impl<'a> Described<'a> {
     }
 }
 
-/// The event with the greatest stamp; of two records of one change the one that tells more.
+/// The event with the greatest stamp; of two records of one change the one that tells more, and only then whoever is
+/// said to have made it.
 pub(super) fn greatest<'a>(events: &[&'a Event]) -> Option<&'a Event> {
-    events.iter().copied().max_by_key(|event| (&event.stamp, event.recorded, event.parameters.to_string()))
+    let said = |event: &Event| (event.recorded, event.parameters.to_string());
+    events.iter().copied().max_by_key(|event| (&event.stamp, said(event), &event.actor, &event.id))
 }
