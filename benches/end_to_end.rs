@@ -10,7 +10,10 @@ use std::time::Duration;
 use bucket_state::{Parsed, Parser};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use emitter::{Limits, Outbox, OutboxSettings, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore, Window};
+use emitter::{
+    GraphSink, Limits, ListedSink, Outbox, OutboxSettings, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore,
+    Window,
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use trailgraph::generate::Generated;
@@ -54,9 +57,9 @@ impl Worker {
         let folder = TempDir::new()?;
         let file = SqliteFile::open(&folder.path().join("trailgraph.db"))?;
         let store = Arc::new(SqliteStore::open(file.clone(), WORKER, NOW_MS)?);
-        let name = SinkName::from("sqlite:trailgraph.db");
-        let graph = Arc::new(SqliteGraph::open(file, name.clone())?);
-        runtime.block_on(store.add_sinks(&[name], NOW_MS))?;
+        let graph = Arc::new(SqliteGraph::open(file, SinkName::from("sqlite:trailgraph.db"))?);
+        let sink = ListedSink { name: graph.name().clone(), instance: graph.instance().to_owned() };
+        runtime.block_on(store.add_sinks(&[sink], NOW_MS))?;
         let settings = OutboxSettings { worker: WORKER.into(), adopt_after: Duration::ZERO, batch: EMIT_BATCH };
         let outbox = Outbox::new(Arc::clone(&store) as Arc<dyn StateStore>, graph, settings);
         let limits = Limits { flush_after: Duration::from_secs(5), flush_at, dirty_max: usize::MAX };

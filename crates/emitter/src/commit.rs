@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bucket_state::{Delta, ResourceId, contested, project};
 
-use crate::row::{PendingMark, Row, SinkName};
+use crate::row::{PendingMark, Row, SinkName, Stored};
 use crate::store::{Save, SaveOutcome, StateStore, StoreError};
 use crate::window::Sealed;
 
@@ -86,7 +86,7 @@ impl<C> Saved<C> {
     }
 }
 
-/// Tells for each delta whether its row had moved.
+/// Tells for each delta whether its row had moved. Nothing is counted before the store has answered.
 async fn save_batch(
     batch: &[(ResourceId, Delta)],
     store: &dyn StateStore,
@@ -95,62 +95,68 @@ async fn save_batch(
 ) -> Result<Vec<bool>, StoreError> {
     let ids: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
     let sinks = store.sinks().await?;
-    let rows = store.load(&ids).await?;
-    let mut again = vec![false; batch.len()];
-    let (mut places, mut saves) = (Vec::new(), Vec::new());
-    for (place, ((id, delta), row)) in batch.iter().zip(rows).enumerate() {
-        match decide(id, delta, row, &sinks, clock(), report) {
-            None => {
-                report.unchanged += 1;
-                report.arrived_ms.push(delta.arrived_ms);
-            }
-            Some(save) => {
-                places.push(place);
-                saves.push(save);
-            }
-        }
+    let stored = store.load(&ids).await?;
+    let now_ms = clock();
+    let mut saves = Vec::new();
+    let mut decisions = Vec::with_capacity(batch.len());
+    for ((id, delta), stored) in batch.iter().zip(stored) {
+        decisions.push(decide(id, delta, stored, &sinks, now_ms).map(|(save, newly_contested)| {
+            let marked = save.mark.is_some();
+            saves.push(save);
+            (marked, newly_contested)
+        }));
     }
-    let marked: Vec<bool> = saves.iter().map(|save| save.mark.is_some()).collect();
-    let outcomes = if saves.is_empty() { Vec::new() } else { store.save(saves).await? };
-    for ((place, marked), outcome) in places.into_iter().zip(marked).zip(outcomes) {
-        match outcome {
-            SaveOutcome::Saved(_) => {
-                *(if marked { &mut report.saved } else { &mut report.deduplicated }) += 1;
-                report.arrived_ms.push(batch[place].1.arrived_ms);
-            }
-            SaveOutcome::Conflict => {
-                report.conflicts += 1;
-                again[place] = true;
-            }
+    let mut outcomes = if saves.is_empty() { Vec::new() } else { store.save(saves).await? }.into_iter();
+
+    let mut again = vec![false; batch.len()];
+    for (place, decision) in decisions.into_iter().enumerate() {
+        let Some((marked, newly_contested)) = decision else {
+            report.unchanged += 1;
+            report.arrived_ms.push(batch[place].1.arrived_ms);
+            continue;
+        };
+        if let Some(SaveOutcome::Saved(_)) = outcomes.next() {
+            *(if marked { &mut report.saved } else { &mut report.deduplicated }) += 1;
+            report.contested += newly_contested;
+            report.arrived_ms.push(batch[place].1.arrived_ms);
+        } else {
+            report.conflicts += 1;
+            again[place] = true;
         }
     }
     Ok(again)
 }
 
-/// Merges a delta into a row, and judges whether the outbox must hear of it. Nothing where nothing changes.
-fn decide(
-    id: &ResourceId,
-    delta: &Delta,
-    row: Option<Row>,
-    sinks: &[SinkName],
-    now_ms: i64,
-    report: &mut SaveReport,
-) -> Option<Save> {
+/// Merges a delta into what is stored, and judges whether the outbox must hear of it; also tells how many facets
+/// became contested. Nothing where nothing changes.
+fn decide(id: &ResourceId, delta: &Delta, stored: Stored, sinks: &[SinkName], now_ms: i64) -> Option<(Save, u64)> {
     let mark = PendingMark { since_ms: now_ms, arrived_ms: delta.arrived_ms, happened_ms: delta.happened_ms };
-    let Some(mut row) = row else {
-        let state = delta.state.clone();
-        report.contested += contested(id, &state).len() as u64;
-        return Some(Save { resource: id.clone(), based_on: 0, state, mark: Some(mark) });
+    let based_on = stored.version();
+    let save = |state, mark, set_aside| Save { resource: id.clone(), based_on, state, mark, set_aside };
+    let row = match stored {
+        Stored::Row(row) => row,
+        Stored::Nothing => {
+            let newly_contested = contested(id, &delta.state).len() as u64;
+            return Some((save(delta.state.clone(), Some(mark), false), newly_contested));
+        }
+        Stored::Damaged { message, .. } => {
+            tracing::error!(
+                resource = %id,
+                message,
+                "the stored state is damaged: it is kept aside and begun anew; replay the trail's files to restore it"
+            );
+            return Some((save(delta.state.clone(), Some(mark), true), 0));
+        }
     };
     let before = contested(id, &row.state);
-    if !row.state.merge(delta.state.clone()) {
+    let Row { mut state, marks, .. } = row;
+    if !state.merge(delta.state.clone()) {
         return None;
     }
-    let after = contested(id, &row.state);
-    report.contested += after.iter().filter(|facet| !before.contains(facet)).count() as u64;
-    let shown = row.shown_everywhere(&project(id, &row.state).digest(), sinks);
-    let mark = (!shown).then_some(mark);
-    Some(Save { resource: id.clone(), based_on: row.version, state: row.state, mark })
+    let after = contested(id, &state);
+    let newly_contested = after.iter().filter(|facet| !before.contains(facet)).count() as u64;
+    let shown = Row::is_quiet(&marks) && Row::shows(&marks, &project(id, &state).digest(), sinks);
+    Some((save(state, (!shown).then_some(mark), false), newly_contested))
 }
 
 /// Full jitter: anything up to a bound that doubles with each failure in a row.

@@ -22,10 +22,10 @@ mod window;
 
 pub use commit::{SaveReport, Saved};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
-pub use row::{Generation, Mark, PendingMark, Row, SinkName, Version};
+pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 pub use sink::{Emission, GraphSink, SinkError, Verdict};
 pub use sqlite::SqliteFile;
 pub use sqlite_graph::{BucketView, SqliteGraph};
 pub use sqlite_store::SqliteStore;
-pub use store::{Backlog, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError};
+pub use store::{Backlog, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError};
 pub use window::{Limits, Sealed, Window};

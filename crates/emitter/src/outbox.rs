@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use bucket_state::{Digest, ResourceId, project};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::back_off;
-use crate::row::{PendingMark, SinkName, Version};
+use crate::row::{PendingMark, SinkName, Stored, Version};
 use crate::sink::{Emission, GraphSink, SinkError, Verdict};
 use crate::store::{PendingQuery, Settlement, Settling, StateStore, StoreError};
+
+/// Rows of other workers are looked for no more often than this.
+const SWEEP_LEAST: Duration = Duration::from_millis(200);
 
 /// How an outbox works.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct Pending<'a> {
     store: &'a dyn StateStore,
     marks: Vec<PendingMark>,
     emissions: Vec<Emission>,
+    /// Rows that cannot be read: settled as rejected, so that they hold back no other.
+    damaged: Vec<Settlement>,
 }
 
 /// Rows on which the sink has spoken: the last step but one.
@@ -36,6 +42,7 @@ pub(crate) struct Acknowledged<'a> {
     sink: &'a dyn GraphSink,
     store: &'a dyn StateStore,
     settled: Vec<Settled>,
+    damaged: Vec<Settlement>,
 }
 
 /// What became of one pending row.
@@ -88,21 +95,32 @@ impl OutboxError {
 impl<'a> Pending<'a> {
     /// Reads and projects those of `ids` that are still pending for `sink`.
     async fn read(store: &'a dyn StateStore, sink: &'a dyn GraphSink, ids: &[ResourceId]) -> Result<Self, StoreError> {
-        let (mut marks, mut emissions) = (Vec::new(), Vec::new());
-        for (id, row) in ids.iter().zip(store.load(ids).await?) {
-            let Some(row) = row else { continue };
-            let Some(mark) = row.marks.get(sink.name()).and_then(|mark| mark.pending) else { continue };
-            marks.push(mark);
-            emissions.push(Emission::new(row.version, project(id, &row.state)));
+        let mut pending = Self { sink, store, marks: Vec::new(), emissions: Vec::new(), damaged: Vec::new() };
+        for (id, stored) in ids.iter().zip(store.load(ids).await?) {
+            match stored {
+                Stored::Nothing => {}
+                Stored::Damaged { version, message } => {
+                    tracing::error!(resource = %id, message, "the stored state is damaged and not shown: replay its events");
+                    let verdict = Settling::Rejected;
+                    pending.damaged.push(Settlement { resource: id.clone(), version, verdict });
+                }
+                Stored::Row(row) => {
+                    if let Some(mark) = row.marks.get(sink.name()).and_then(|mark| mark.pending) {
+                        pending.marks.push(mark);
+                        pending.emissions.push(Emission::new(row.version, project(id, &row.state)));
+                    }
+                }
+            }
         }
-        Ok(Self { sink, store, marks, emissions })
+        Ok(pending)
     }
 
     /// Replaces each row's part of the graph. A pending row is always emitted, even where the sink is thought to
     /// show it already: an older emission may still be under way.
     async fn emit(self) -> Result<Acknowledged<'a>, OutboxError> {
-        let Self { sink, store, marks, emissions } = self;
-        let verdicts = sink.replace(store.generation(), &emissions).await?;
+        let Self { sink, store, marks, emissions, damaged } = self;
+        let verdicts =
+            if emissions.is_empty() { Vec::new() } else { sink.replace(store.generation(), &emissions).await? };
         debug_assert_eq!(verdicts.len(), emissions.len(), "a verdict for each emission");
         let settled = emissions.into_iter().zip(marks).zip(verdicts).map(|((emission, mark), verdict)| Settled {
             resource: emission.snapshot.resource,
@@ -111,7 +129,7 @@ impl<'a> Pending<'a> {
             mark,
             digest: emission.digest,
         });
-        Ok(Acknowledged { sink, store, settled: settled.collect() })
+        Ok(Acknowledged { sink, store, settled: settled.collect(), damaged })
     }
 }
 
@@ -128,8 +146,8 @@ impl Acknowledged<'_> {
                 Verdict::Rejected(_) => Settling::Rejected,
             },
         };
-        let settlements = self.settled.iter().map(settlement).collect();
-        let cleared = self.store.settle(self.sink.name(), settlements).await?;
+        let settlements: Vec<Settlement> = self.settled.iter().map(settlement).chain(self.damaged).collect();
+        let cleared = if settlements.is_empty() { 0 } else { self.store.settle(self.sink.name(), settlements).await? };
         Ok((self.settled, cleared))
     }
 
@@ -148,7 +166,7 @@ impl Acknowledged<'_> {
         }
         let ids: Vec<ResourceId> = newer.iter().map(|(id, _)| (*id).clone()).collect();
         for ((id, shown), row) in newer.into_iter().zip(self.store.load(&ids).await?) {
-            let stored = row.map_or(0, |row| row.version);
+            let stored = row.version();
             if shown > stored {
                 return Err(OutboxError::Sink(SinkError::Ahead {
                     sink: self.sink.name().clone(),
@@ -200,18 +218,19 @@ impl Outbox {
         if ids.is_empty() {
             return Ok(None);
         }
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         let acknowledged = Pending::read(self.store.as_ref(), self.sink.as_ref(), &ids).await?.emit().await?;
         let took = begun.elapsed();
         let (settled, cleared) = acknowledged.clear().await?;
-        Ok(Some(EmitReport { settled, cleared, took }))
+        // Another worker may have been faster with all of them: then there is nothing to go on with.
+        Ok((cleared > 0 || !settled.is_empty()).then_some(EmitReport { settled, cleared, took }))
     }
 
     /// Works when it is asked to by `wake`, and from time to time by itself, so that rows of dead workers are found.
-    /// After `stop` it goes on until nothing is left for it, or the sink takes nothing. Calls `tell` after each round.
+    /// After `stop` it goes on until nothing is left for it, or the sink takes nothing.
     ///
     /// # Errors
-    /// What waiting cannot mend: the sink is ahead of the store, or a row cannot be read.
+    /// What waiting cannot mend: the sink is ahead of the store.
     pub async fn run(
         &self,
         wake: &Notify,
@@ -219,35 +238,49 @@ impl Outbox {
         clock: fn() -> i64,
         tell: impl Fn(Result<&EmitReport, &OutboxError>),
     ) -> Result<(), OutboxError> {
-        let mut failures = 0_u32;
         loop {
-            let rest = match self.round(clock()).await {
+            match self.drain(stop, Duration::MAX, clock, &tell).await {
+                Err(error) if !error.is_transient() => return Err(error),
+                _ if stop.is_cancelled() => return Ok(()),
+                _ => {}
+            }
+            let sweep = self.settings.adopt_after.max(SWEEP_LEAST).mul_f64(0.5 + fastrand::f64() / 2.0);
+            tokio::select! {
+                () = tokio::time::sleep(sweep) => {}
+                () = wake.notified() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Emits until nothing is pending. Gives up when the sink has taken nothing for `patience`; after `stop`, at the
+    /// first failure. Calls `tell` after each round.
+    ///
+    /// # Errors
+    /// The failure that it gave up at.
+    pub async fn drain(
+        &self,
+        stop: &CancellationToken,
+        patience: Duration,
+        clock: fn() -> i64,
+        tell: impl Fn(Result<&EmitReport, &OutboxError>),
+    ) -> Result<(), OutboxError> {
+        let (mut taken, mut failures) = (Instant::now(), 0_u32);
+        loop {
+            match self.round(clock()).await {
+                Ok(None) => return Ok(()),
                 Ok(Some(report)) => {
-                    failures = 0;
                     tell(Ok(&report));
-                    continue;
-                }
-                Ok(None) => {
-                    failures = 0;
-                    self.settings.adopt_after.mul_f64(0.5 + fastrand::f64() / 2.0)
+                    (taken, failures) = (Instant::now(), 0);
                 }
                 Err(error) => {
                     tell(Err(&error));
-                    if !error.is_transient() {
+                    if !error.is_transient() || stop.is_cancelled() || taken.elapsed() >= patience {
                         return Err(error);
                     }
+                    stop.run_until_cancelled(tokio::time::sleep(back_off(failures))).await;
                     failures += 1;
-                    back_off(failures)
                 }
-            };
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            // After a failure only time helps; new rows would not.
-            tokio::select! {
-                () = tokio::time::sleep(rest) => {}
-                () = wake.notified(), if failures == 0 => {}
-                () = stop.cancelled() => {}
             }
         }
     }

@@ -36,6 +36,43 @@ impl fmt::Display for SinkName {
     }
 }
 
+/// What a store holds of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Nothing.
+    Nothing,
+    /// A row.
+    Row(Row),
+    /// A row whose state cannot be read. It must not hold back the others.
+    Damaged {
+        /// The row's version.
+        version: Version,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl Stored {
+    /// The version; 0 where there is no row.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        match self {
+            Self::Nothing => 0,
+            Self::Row(row) => row.version,
+            Self::Damaged { version, .. } => *version,
+        }
+    }
+
+    /// The row, if there is one that can be read.
+    #[must_use]
+    pub fn row(self) -> Option<Row> {
+        match self {
+            Self::Row(row) => Some(row),
+            _ => None,
+        }
+    }
+}
+
 /// A resource's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -71,12 +108,14 @@ pub struct PendingMark {
 }
 
 impl Row {
-    /// Whether a projection with this digest is what every one of `sinks` shows already, and none is waited for.
-    /// Only then may a save go without marks: a row that is pending may have emissions under way that would
-    /// stick if the one after them were left out.
-    #[must_use]
-    pub fn shown_everywhere(&self, digest: &Digest, sinks: &[SinkName]) -> bool {
-        self.marks.values().all(|mark| mark.pending.is_none())
-            && sinks.iter().all(|sink| self.marks.get(sink).is_some_and(|mark| mark.digest == Some(*digest)))
+    /// Whether a row with these marks is pending for no sink. Only then may a save go without marks: a row that is
+    /// pending may have emissions under way that would stick if the one after them were left out.
+    pub(crate) fn is_quiet(marks: &BTreeMap<SinkName, Mark>) -> bool {
+        marks.values().all(|mark| mark.pending.is_none())
+    }
+
+    /// Whether each of `sinks` has acknowledged a projection with this digest.
+    pub(crate) fn shows(marks: &BTreeMap<SinkName, Mark>, digest: &Digest, sinks: &[SinkName]) -> bool {
+        sinks.iter().all(|sink| marks.get(sink).is_some_and(|mark| mark.digest == Some(*digest)))
     }
 }

@@ -14,6 +14,9 @@ pub trait GraphSink: Send + Sync {
     /// The name under which progress is kept.
     fn name(&self) -> &SinkName;
 
+    /// Tells this graph from another one that stood under the same name before, and whose content is gone.
+    fn instance(&self) -> &str;
+
     /// Replaces each snapshot's part of the graph: what it does not contain goes. The verdicts stand in the
     /// order of `emissions`.
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError>;
@@ -68,7 +71,7 @@ pub enum SinkError {
     #[error(
         "graph {sink} is ahead of the state store: for {resource} it shows {shown}, the store has {stored}. \
          Was the state store restored from a backup, or is another one in use? Give this store a graph of its \
-         own, or empty the graph"
+         own (a new file), and every bucket will be shown there"
     )]
     Ahead {
         /// Which.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,18 +42,23 @@ impl SqliteFile {
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
     }
 
-    /// Opens a file that must exist, to read it.
+    /// Opens a file that must exist, to read it: nothing in it is changed, and no writer is waited for.
     ///
     /// # Errors
     /// One line that names the path and the mend.
-    pub fn open_existing(path: &Path) -> Result<Self, String> {
-        if path.is_file() {
-            return Self::open(path);
+    pub fn open_to_read(path: &Path) -> Result<Self, String> {
+        if !path.is_file() {
+            let mend = "run `trailgraph demo` or `trailgraph run` first, or name another";
+            return Err(format!("{}: no such file; {mend}", path.display()));
         }
-        Err(format!(
-            "{}: no such file; run `trailgraph demo` or `trailgraph run` first, or name another",
-            path.display()
-        ))
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || -> rusqlite::Result<Connection> {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| unusable(path, &error))?;
+        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
     }
 
     /// The file's path.
@@ -71,9 +76,7 @@ impl SqliteFile {
                 "CREATE TABLE IF NOT EXISTS schema_versions (part TEXT PRIMARY KEY, version INTEGER NOT NULL)",
             )?;
             transaction.execute("INSERT OR IGNORE INTO schema_versions VALUES (?1, ?2)", (part, version))?;
-            let stored =
-                transaction
-                    .query_row("SELECT version FROM schema_versions WHERE part = ?1", [part], |row| row.get(0))?;
+            let stored = schema_version(&transaction, part)?;
             if stored <= version {
                 transaction.execute_batch(tables)?;
                 transaction.commit()?;
@@ -81,26 +84,43 @@ impl SqliteFile {
             Ok(stored)
         }()
         .map_err(|error| unusable(&self.path, &error))?;
-        if stored > version {
-            let path = self.path.display();
-            return Err(format!(
-                "{path}: its {part} has schema {stored}, newer than this build's {version}: run the newer build"
-            ));
+        self.must_not_be_newer(part, version, stored)
+    }
+
+    /// Checks that the part of the file called `part` is there, and not newer than `version`. Changes nothing.
+    pub(crate) fn must_have(&self, part: &str, version: i64) -> Result<(), String> {
+        let path = self.path.display();
+        let stored = schema_version(&self.lock(), part).map_err(|_| {
+            format!("{path}: holds no {part} of trailgraph; name the file that `trailgraph run` writes")
+        })?;
+        self.must_not_be_newer(part, version, stored)
+    }
+
+    fn must_not_be_newer(&self, part: &str, version: i64, stored: i64) -> Result<(), String> {
+        if stored <= version {
+            return Ok(());
         }
-        Ok(())
+        let path = self.path.display();
+        Err(format!("{path}: its {part} has schema {stored}, newer than this build's {version}: run the newer build"))
     }
 
     /// Runs `work` on the connection, off the asynchronous threads.
     pub(crate) async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<T, FileError> {
         let file = self.clone();
         let done = tokio::task::spawn_blocking(move || work(&mut file.lock())).await;
         let path = self.path.display();
         match done {
-            Ok(result) => result.map_err(|error| format!("{path}: {error}")),
-            Err(error) => Err(format!("{path}: {error}")),
+            Ok(result) => result.map_err(|error| FileError {
+                message: format!("{path}: {error}"),
+                lasting: matches!(
+                    error.sqlite_error_code(),
+                    Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ReadOnly)
+                ),
+            }),
+            Err(error) => Err(FileError { message: format!("{path}: {error}"), lasting: true }),
         }
     }
 
@@ -124,6 +144,25 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Why work on a file failed.
+#[derive(Debug)]
+pub(crate) struct FileError {
+    /// One line that names the path.
+    pub(crate) message: String,
+    /// Whether trying again is in vain.
+    pub(crate) lasting: bool,
+}
+
+impl From<FileError> for String {
+    fn from(error: FileError) -> Self {
+        error.message
+    }
+}
+
+fn schema_version(connection: &Connection, part: &str) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT version FROM schema_versions WHERE part = ?1", [part], |row| row.get(0))
+}
+
 /// SQLite takes a file of a few bytes for an empty database, and would overwrite it.
 fn must_not_be_another_file(path: &Path) -> Result<(), String> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -138,6 +177,9 @@ fn must_not_be_another_file(path: &Path) -> Result<(), String> {
 }
 
 fn unusable(path: &Path, error: &rusqlite::Error) -> String {
-    let mend = "name a file in a folder that can be written, or a SQLite database";
+    let mend = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another process holds it: try again, or end that",
+        _ => "name a file in a folder that can be written, or a SQLite database",
+    };
     format!("{}: {error}; {mend}", path.display())
 }

@@ -5,6 +5,7 @@
 //! placeholder, and a placeholder goes with its last edge, by construction.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use async_trait::async_trait;
 use bucket_state::{Digest, Entity, placeholder};
@@ -18,6 +19,8 @@ use crate::sqlite::SqliteFile;
 const SCHEMA_VERSION: i64 = 1;
 
 const TABLES: &str = "
+    -- A name that no other graph has: tells this one from a file that stood here before.
+    CREATE TABLE IF NOT EXISTS graph (instance TEXT NOT NULL);
     -- What was last taken for each resource; outlives the resource, so that nothing older revives it.
     CREATE TABLE IF NOT EXISTS heads (
         resource   TEXT PRIMARY KEY,
@@ -43,6 +46,7 @@ const TABLES: &str = "
 pub struct SqliteGraph {
     file: SqliteFile,
     name: SinkName,
+    instance: String,
 }
 
 /// One bucket as `graph show` tells of it.
@@ -65,7 +69,24 @@ impl SqliteGraph {
     /// One line that names the path and the mend.
     pub fn open(file: SqliteFile, name: SinkName) -> Result<Self, String> {
         file.prepare("graph", SCHEMA_VERSION, TABLES)?;
-        Ok(Self { file, name })
+        let instance = || -> rusqlite::Result<String> {
+            let connection = file.lock();
+            let new = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+            connection.execute("INSERT INTO graph SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM graph)", [new])?;
+            connection.query_row("SELECT instance FROM graph", [], |row| row.get(0))
+        }()
+        .map_err(|error| format!("{}: {error}", file.path().display()))?;
+        Ok(Self { file, name, instance })
+    }
+
+    /// The graph in a file that is only read.
+    ///
+    /// # Errors
+    /// One line that names the path and the mend.
+    pub fn open_to_read(path: &Path, name: SinkName) -> Result<Self, String> {
+        let file = SqliteFile::open_to_read(path)?;
+        file.must_have("graph", SCHEMA_VERSION)?;
+        Ok(Self { file, name, instance: String::new() })
     }
 
     /// Every entity, placeholders included, and every relationship, each sorted by key: nothing in it depends
@@ -117,26 +138,7 @@ impl SqliteGraph {
                 Ok(None)
             })
             .await
-    }
-
-    /// How many entities and relationships are stored (placeholders are not), and how many of them are buckets.
-    ///
-    /// # Errors
-    /// One line that names the path.
-    pub async fn counts(&self) -> Result<(u64, u64, u64), String> {
-        self.file
-            .with(|connection| {
-                connection.query_row(
-                    "SELECT (SELECT count(*) FROM entities), (SELECT count(*) FROM relationships),
-                            (SELECT count(*) FROM entities WHERE key = resource)",
-                    [],
-                    |row| {
-                        let count = |index| row.get::<_, i64>(index).map(i64::cast_unsigned);
-                        Ok((count(0)?, count(1)?, count(2)?))
-                    },
-                )
-            })
-            .await
+            .map_err(String::from)
     }
 
     /// Whether the graph has never taken a snapshot.
@@ -147,6 +149,7 @@ impl SqliteGraph {
         self.file
             .with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM heads)", [], |row| row.get(0)))
             .await
+            .map_err(String::from)
     }
 }
 
@@ -154,6 +157,10 @@ impl SqliteGraph {
 impl GraphSink for SqliteGraph {
     fn name(&self) -> &SinkName {
         &self.name
+    }
+
+    fn instance(&self) -> &str {
+        &self.instance
     }
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
@@ -181,7 +188,7 @@ impl GraphSink for SqliteGraph {
                 shown: format!("generation {newer}"),
                 stored: format!("generation {generation}"),
             }),
-            Err(message) => Err(SinkError::Down { sink: self.name.clone(), message }),
+            Err(error) => Err(SinkError::Down { sink: self.name.clone(), message: error.message }),
         }
     }
 }

@@ -4,19 +4,27 @@ use async_trait::async_trait;
 use bucket_state::{BucketState, DecodeError, Digest, ResourceId};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use crate::row::{Generation, Mark, PendingMark, Row, SinkName, Version};
+use crate::row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 use crate::sqlite::SqliteFile;
-use crate::store::{Backlog, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError};
+use crate::store::{
+    Backlog, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError,
+};
 
 const SCHEMA_VERSION: i64 = 1;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS store (generation INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS sinks (name TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS sinks (name TEXT PRIMARY KEY, instance TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS states (
         resource TEXT PRIMARY KEY,
         version  INTEGER NOT NULL,
         state    BLOB NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS damaged_states (
+        resource TEXT NOT NULL,
+        version  INTEGER NOT NULL,
+        state    BLOB NOT NULL,
+        PRIMARY KEY (resource, version)
     );
     CREATE TABLE IF NOT EXISTS marks (
         sink     TEXT NOT NULL,
@@ -30,6 +38,7 @@ const TABLES: &str = "
         PRIMARY KEY (sink, resource)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS pending_marks ON marks (sink, since) WHERE since IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS rejected_marks ON marks (sink) WHERE rejected IS NOT NULL;
 ";
 
 const MARK: &str = "
@@ -79,7 +88,14 @@ impl SqliteStore {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let store = || format!("sqlite:{}", self.file.path().display());
-        self.file.with(work).await.map_err(|message| StoreError::Unavailable { store: store(), message })
+        self.file.with(work).await.map_err(|error| {
+            if error.lasting {
+                let message = error.message;
+                StoreError::Unusable(format!("state store {message}; mend the file, or restore it from a backup"))
+            } else {
+                StoreError::Unavailable { store: store(), message: error.message }
+            }
+        })
     }
 }
 
@@ -97,13 +113,17 @@ impl StateStore for SqliteStore {
         .await
     }
 
-    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError> {
+    async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError> {
         let (sinks, worker) = (sinks.to_vec(), self.worker.clone());
         self.with(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for sink in sinks {
-                if transaction.execute("INSERT OR IGNORE INTO sinks VALUES (?1)", [sink.as_str()])? == 1 {
-                    mark_every_row(&transaction, &sink, now_ms, &worker)?;
+            for ListedSink { name, instance } in sinks {
+                let added = transaction.execute(
+                    "INSERT INTO sinks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET instance = ?2 WHERE instance <> ?2",
+                    (name.as_str(), &instance),
+                )?;
+                if added == 1 {
+                    mark_every_row(&transaction, &name, now_ms, &worker)?;
                 }
             }
             transaction.commit()
@@ -111,7 +131,7 @@ impl StateStore for SqliteStore {
         .await
     }
 
-    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError> {
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
         let wanted = resources.to_vec();
         let found = self
             .with(move |connection| {
@@ -120,11 +140,11 @@ impl StateStore for SqliteStore {
                 wanted.iter().map(|resource| load_row(&transaction, resource)).collect::<rusqlite::Result<Vec<_>>>()
             })
             .await?;
-        found
-            .into_iter()
-            .zip(resources)
-            .map(|(row, resource)| row.map(|row| row.decode(resource)).transpose())
-            .collect()
+        let decoded = |(row, resource): (Option<RawRow>, &ResourceId)| match row {
+            Some(row) => row.decode(resource),
+            None => Ok(Stored::Nothing),
+        };
+        found.into_iter().zip(resources).map(decoded).collect()
     }
 
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
@@ -146,8 +166,8 @@ impl StateStore for SqliteStore {
         let query = query.clone();
         self.with(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT resource FROM marks WHERE sink = ?1 AND since IS NOT NULL AND (worker = ?2 OR since < ?3)
-                 ORDER BY since LIMIT ?4",
+                "SELECT resource FROM marks JOIN states USING (resource)
+                 WHERE sink = ?1 AND since IS NOT NULL AND (worker = ?2 OR since < ?3) ORDER BY since LIMIT ?4",
             )?;
             let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
             let rows = statement
@@ -176,12 +196,15 @@ impl StateStore for SqliteStore {
     async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
         let sink = sink.clone();
         self.with(move |connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT count(*), min(since) FROM marks WHERE sink = ?1 AND since IS NOT NULL")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT count(*), min(since) FROM marks JOIN states USING (resource)
+                 WHERE sink = ?1 AND since IS NOT NULL",
+            )?;
             let (rows, oldest_ms) =
                 statement.query_row([sink.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
             let rejected: i64 = connection.query_row(
-                "SELECT count(*) FROM marks JOIN states USING (resource) WHERE sink = ?1 AND rejected = version",
+                "SELECT count(*) FROM marks JOIN states USING (resource)
+                 WHERE sink = ?1 AND rejected IS NOT NULL AND rejected = version",
                 [sink.as_str()],
                 |row| row.get(0),
             )?;
@@ -192,23 +215,23 @@ impl StateStore for SqliteStore {
 }
 
 /// A row as it lies in the file.
-struct Stored {
+struct RawRow {
     version: Version,
     state: Vec<u8>,
     marks: Vec<(SinkName, Mark)>,
 }
 
-impl Stored {
-    fn decode(self, resource: &ResourceId) -> Result<Row, StoreError> {
-        let state = BucketState::decode(&self.state).map_err(|error| match error {
-            DecodeError::Newer(_) => StoreError::Newer { what: format!("the stored state of {resource}") },
-            DecodeError::Damaged(message) => StoreError::Damaged { resource: resource.clone(), message },
-        })?;
-        Ok(Row { version: self.version, state, marks: self.marks.into_iter().collect() })
+impl RawRow {
+    fn decode(self, resource: &ResourceId) -> Result<Stored, StoreError> {
+        match BucketState::decode(&self.state) {
+            Ok(state) => Ok(Stored::Row(Row { version: self.version, state, marks: self.marks.into_iter().collect() })),
+            Err(DecodeError::Newer(_)) => Err(StoreError::Newer { what: format!("the stored state of {resource}") }),
+            Err(DecodeError::Damaged(message)) => Ok(Stored::Damaged { version: self.version, message }),
+        }
     }
 }
 
-fn load_row(transaction: &Transaction<'_>, resource: &ResourceId) -> rusqlite::Result<Option<Stored>> {
+fn load_row(transaction: &Transaction<'_>, resource: &ResourceId) -> rusqlite::Result<Option<RawRow>> {
     let mut query = transaction.prepare_cached("SELECT version, state FROM states WHERE resource = ?1")?;
     let found = query.query_row([resource.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
     let Some((version, state)) = found else { return Ok(None) };
@@ -226,11 +249,18 @@ fn load_row(transaction: &Transaction<'_>, resource: &ResourceId) -> rusqlite::R
         Ok((SinkName::from(row.get_ref(0)?.as_str()?), Mark { pending, digest, rejected }))
     })?;
     let marks = marks.collect::<rusqlite::Result<_>>()?;
-    Ok(Some(Stored { version: version.cast_unsigned(), state, marks }))
+    Ok(Some(RawRow { version: version.cast_unsigned(), state, marks }))
 }
 
 fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &str) -> rusqlite::Result<SaveOutcome> {
     let (resource, version) = (save.resource.as_str(), save.based_on + 1);
+    if save.set_aside {
+        transaction.execute(
+            "INSERT OR IGNORE INTO damaged_states SELECT resource, version, state FROM states
+             WHERE resource = ?1 AND version = ?2",
+            (resource, save.based_on.cast_signed()),
+        )?;
+    }
     let written = if save.based_on == 0 {
         let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO states VALUES (?1, ?2, ?3)")?;
         insert.execute((resource, version.cast_signed(), state))?

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bucket_state::{BucketState, Digest, ResourceId};
 
-use crate::row::{Generation, PendingMark, Row, SinkName, Version};
+use crate::row::{Generation, PendingMark, SinkName, Stored, Version};
 
 /// One conditional write.
 #[derive(Clone, Debug)]
@@ -16,6 +16,17 @@ pub struct Save {
     pub state: BucketState,
     /// Marks the row pending for every sink in the store's list; `None` leaves all marks as they are.
     pub mark: Option<PendingMark>,
+    /// The stored state is damaged: its bytes are kept aside before they are overwritten.
+    pub set_aside: bool,
+}
+
+/// A sink, as the store lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSink {
+    /// The name under which progress is kept.
+    pub name: SinkName,
+    /// Tells a graph from another one that stood under the same name before.
+    pub instance: String,
 }
 
 /// What became of one [`Save`].
@@ -82,11 +93,12 @@ pub trait StateStore: Send + Sync {
     /// The sinks for which a save marks its row.
     async fn sinks(&self) -> Result<Vec<SinkName>, StoreError>;
 
-    /// Adds sinks to the list; for one that is new, every stored row is marked (a save: version + 1).
-    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError>;
+    /// Adds sinks to the list; for one that is new, or that was made anew, every stored row is marked (a save:
+    /// version + 1).
+    async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError>;
 
-    /// The rows, in the order asked for.
-    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError>;
+    /// What is stored of each, in the order asked for.
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError>;
 
     /// Writes each row on its condition; the answers stand in the order of `saves`.
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError>;
@@ -118,14 +130,6 @@ pub enum StoreError {
     Newer {
         /// The row or file.
         what: String,
-    },
-    /// A row that cannot be read.
-    #[error("the stored state of {resource} is damaged ({message}): delete its row and replay the trail's files")]
-    Damaged {
-        /// The row.
-        resource: ResourceId,
-        /// How.
-        message: String,
     },
     /// The store cannot be used at all.
     #[error("{0}")]

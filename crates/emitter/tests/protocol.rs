@@ -7,14 +7,15 @@ mod support;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, Generation, GraphSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, Save,
-    SaveOutcome, SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Verdict, Version,
+    Backlog, Emission, Generation, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, Save,
+    SaveOutcome, SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Stored, Verdict,
+    Version,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{NOW, SINK, World, clock, create, delete, id, logging, save, sealed};
+use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, save, sealed};
 
 async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
     let saved = sealed(events, 1).save(&world.store, clock).await.unwrap();
@@ -22,7 +23,7 @@ async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
 }
 
 async fn row(world: &World, bucket: &str) -> Row {
-    world.store.load(&[id(bucket)]).await.unwrap().pop().flatten().unwrap()
+    world.store.load(&[id(bucket)]).await.unwrap().remove(0).row().unwrap()
 }
 
 async fn pending(store: &SqliteStore, worker: &str, others_before_ms: i64) -> Vec<ResourceId> {
@@ -90,8 +91,7 @@ async fn a_row_that_moved_is_loaded_and_merged_again() {
             expected.push(logging("app", 0, "old-logs"));
             window(&world, &expected[2..]).await;
         }
-        let contender =
-            Contender { inner: world.store.clone(), based_on: u64::from(exists), raced: AtomicBool::new(false) };
+        let contender = Disturbed::new(&world, Before::AnotherSave(u64::from(exists)));
         let saved = sealed(&expected[..1], 1).save(&contender, clock).await.unwrap();
         assert_eq!((saved.report.saved, saved.report.conflicts), (1, 1));
         let row = row(&world, "app").await;
@@ -125,17 +125,57 @@ async fn another_worker_adopts_a_pending_row_when_it_has_waited() {
 }
 
 #[tokio::test]
-async fn a_new_sink_gets_every_row_as_a_new_version() {
+async fn a_new_sink_and_one_that_was_made_anew_get_every_row_as_a_new_version() {
     let world = World::new().await;
     window(&world, &[create("app", 1), create("logs", 1)]).await;
     world.outbox("worker").round(NOW).await.unwrap();
     let before = row(&world, "app").await.version;
     let other = SinkName::from("sqlite:other");
-    world.store.add_sinks(&[SinkName::from(SINK), other.clone()], NOW + 1).await.unwrap();
-    assert_eq!(world.store.backlog(&other).await.unwrap(), Backlog { rows: 2, oldest_ms: Some(NOW + 1), rejected: 0 });
-    assert_eq!(row(&world, "app").await.version, before + 1);
-    world.store.add_sinks(std::slice::from_ref(&other), NOW + 2).await.unwrap();
-    assert_eq!(row(&world, "app").await.version, before + 1, "a known sink marks nothing");
+    for (instance, now_ms, version) in
+        [("one", NOW + 1, before + 1), ("one", NOW + 2, before + 1), ("two", NOW + 3, before + 2)]
+    {
+        let sinks = [listed(SINK, "first"), listed(other.as_str(), instance)];
+        world.store.add_sinks(&sinks, now_ms).await.unwrap();
+        assert_eq!(row(&world, "app").await.version, version, "{instance} at {now_ms}");
+    }
+    assert_eq!(world.store.backlog(&other).await.unwrap(), Backlog { rows: 2, oldest_ms: Some(NOW + 3), rejected: 0 });
+}
+
+#[tokio::test]
+async fn a_damaged_row_holds_back_no_other_and_begins_anew_with_its_bytes_kept() {
+    let world = World::new().await;
+    window(&world, &[create("app", 1), create("bad", 1)]).await;
+    world.damage("bad");
+    let emitted = world.outbox("worker").round(NOW).await.unwrap().unwrap();
+    assert_eq!((emitted.settled.len(), emitted.cleared), (1, 2), "the other is shown, and the damaged one is rejected");
+    assert!(world.outbox("worker").round(NOW).await.unwrap().is_none());
+    assert_eq!(world.store.backlog(&SinkName::from(SINK)).await.unwrap().rejected, 1);
+
+    let report = window(&world, &[logging("bad", 2, "logs"), logging("app", 2, "logs")]).await;
+    assert_eq!((report.saved, report.conflicts), (2, 0));
+    let anew = row(&world, "bad").await;
+    assert_eq!((anew.version, &anew.state), (2, &support::state(&[logging("bad", 2, "logs")])));
+    assert_eq!(world.set_aside(), ["arn:aws:s3:::bad"]);
+
+    window(&world, &[create("bad", 1)]).await;
+    assert_eq!(row(&world, "bad").await.state, support::state(&[create("bad", 1), logging("bad", 2, "logs")]));
+}
+
+#[tokio::test]
+async fn what_a_store_did_not_take_at_once_is_counted_once() {
+    let world = World::new().await;
+    window(&world, &[create("known", 1)]).await;
+    let shaky = Disturbed::new(&world, Before::Failure);
+    let tied = [logging("app", 2, "a"), logging("app", 2, "b")].map(|mut event| {
+        let mut origin = (*event.origin).clone();
+        origin.stamp.identity = format!("{:?}", event.change).into();
+        event.origin = Arc::new(origin);
+        event
+    });
+    let events = [vec![create("known", 1)], tied.to_vec()].concat();
+    let saved = sealed(&events, 1).save(&shaky, clock).await.unwrap();
+    let report = saved.report;
+    assert_eq!((report.saved, report.unchanged, report.contested, report.arrived_ms.len()), (1, 1, 1, 2));
 }
 
 #[tokio::test]
@@ -168,15 +208,29 @@ async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing(
     assert_eq!(pending(&world.store, "worker", 0).await, [id("app")]);
 }
 
-/// Lets another worker save first, once.
-struct Contender {
+/// What happens before the first save.
+enum Before {
+    /// Another worker saves the row that has this version.
+    AnotherSave(Version),
+    /// The store does not answer.
+    Failure,
+}
+
+/// A store on which something happens before the first save.
+struct Disturbed {
     inner: SqliteStore,
-    based_on: Version,
-    raced: AtomicBool,
+    before: Before,
+    done: AtomicBool,
+}
+
+impl Disturbed {
+    fn new(world: &World, before: Before) -> Self {
+        Self { inner: world.store.clone(), before, done: AtomicBool::new(false) }
+    }
 }
 
 #[async_trait]
-impl StateStore for Contender {
+impl StateStore for Disturbed {
     fn generation(&self) -> Generation {
         self.inner.generation()
     }
@@ -185,18 +239,25 @@ impl StateStore for Contender {
         self.inner.sinks().await
     }
 
-    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError> {
+    async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError> {
         self.inner.add_sinks(sinks, now_ms).await
     }
 
-    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError> {
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
         self.inner.load(resources).await
     }
 
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
-        if !self.raced.swap(true, Ordering::SeqCst) {
-            let saved = save(&self.inner, "app", self.based_on, &[logging("app", 2, "logs")]).await;
-            assert_eq!(saved, SaveOutcome::Saved(self.based_on + 1));
+        if !self.done.swap(true, Ordering::SeqCst) {
+            match self.before {
+                Before::AnotherSave(version) => {
+                    let saved = save(&self.inner, "app", version, &[logging("app", 2, "logs")]).await;
+                    assert_eq!(saved, SaveOutcome::Saved(version + 1));
+                }
+                Before::Failure => {
+                    return Err(StoreError::Unavailable { store: "test".into(), message: "not now".into() });
+                }
+            }
         }
         self.inner.save(saves).await
     }
@@ -226,6 +287,10 @@ impl GraphSink for Overtaken {
         self.inner.name()
     }
 
+    fn instance(&self) -> &str {
+        self.inner.instance()
+    }
+
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let events = [create("app", 1), logging("app", 2, "logs")];
         assert_eq!(save(&self.world_store, "app", 1, &events).await, SaveOutcome::Saved(2));
@@ -240,6 +305,10 @@ struct Picky(emitter::SqliteGraph);
 impl GraphSink for Picky {
     fn name(&self) -> &SinkName {
         self.0.name()
+    }
+
+    fn instance(&self) -> &str {
+        self.0.instance()
     }
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {

@@ -134,7 +134,8 @@ pub enum GraphCommand {
         #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
         format: ExportFormat,
         /// The graph
-        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
+        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db",
+              value_parser = parse_first_graph)]
         graph: SqliteUrl,
     },
     /// Shows one bucket: its properties, and where each comes from
@@ -142,7 +143,8 @@ pub enum GraphCommand {
         /// Its name or ARN
         bucket: String,
         /// The graph
-        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
+        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db",
+              value_parser = parse_first_graph)]
         graph: SqliteUrl,
         /// As JSON
         #[arg(long)]
@@ -244,6 +246,11 @@ impl FromStr for FileUrl {
     fn from_str(text: &str) -> Result<Self, String> {
         parse_url(text, "file").map(Self)
     }
+}
+
+/// The service's variable may list several graphs: the first is looked at.
+fn parse_first_graph(text: &str) -> Result<SqliteUrl, String> {
+    text.split(',').next().unwrap_or(text).parse()
 }
 
 fn parse_url(text: &str, scheme: &str) -> Result<PathBuf, String> {

@@ -65,7 +65,7 @@ impl DeadLetters {
         Ok(Self { path: path.into(), file: Mutex::new(None) })
     }
 
-    /// Writes letters to the disk.
+    /// Writes letters to the disk, all or none. Blocks.
     ///
     /// # Errors
     /// One line that names the path.
@@ -77,12 +77,15 @@ impl DeadLetters {
             lines.push(b'\n');
         }
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.is_none() {
-            *file = Some(append(&self.path).map_err(|error| named(&error))?);
-        }
-        let Some(open) = file.as_mut() else { return Ok(()) };
+        let open = match &mut *file {
+            Some(open) => open,
+            none => none.insert(append(&self.path).map_err(|error| named(&error))?),
+        };
+        let before = open.metadata().map_err(|error| named(&error))?.len();
         let written = open.write_all(&lines).and_then(|()| open.sync_data());
         if written.is_err() {
+            // A part of a line would spoil the next one. What cannot be taken back is at least ended.
+            let _taken_back = open.set_len(before).or_else(|_| open.write_all(b"\n"));
             *file = None;
         }
         written.map_err(|error| named(&error))

@@ -82,12 +82,12 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     pipeline.settle().await?;
     drop(shown);
 
-    print!("{}", summary::summary(&metrics, &sink_names, begun.elapsed()));
-    print!("{}", summary::freshness(&metrics).unwrap_or_default());
+    let mut result = summary::summary(&metrics, &sink_names, begun.elapsed());
+    result.push_str(&summary::freshness(&metrics).unwrap_or_default());
     if let Some(graph) = graph {
-        look_at(graph.as_ref()).await.map_err(|error| Failure::Running(anyhow::anyhow!(error)))?;
+        result.push_str(&look_at(graph.as_ref()).await.map_err(|error| Failure::Running(anyhow::anyhow!(error)))?);
     }
-    Ok(())
+    summary::print(&result)
 }
 
 /// The events end about now, so that none seems to come from the future.
@@ -102,26 +102,27 @@ fn traffic(args: &DemoArgs) -> Traffic {
 async fn feed(traffic: Traffic, rate: u32, input: MemoryInput, shards: Vec<ShardId>) {
     let begun = Instant::now();
     let mut waiting: Vec<Vec<Record>> = shards.iter().map(|_| Vec::new()).collect();
-    let batch = if rate == 0 { BATCH } else { 1 };
+    // Timers are too coarse for single events: a rate is kept a hundredth of a second at a time.
+    let pace = u64::from(rate / 100).max(1);
     for (number, event) in (1_u64..).zip(traffic.generate()) {
-        if rate > 0 {
-            let due = Duration::from_secs_f64(number_as_f64(number) / f64::from(rate));
-            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
-        }
         let place = shard_of(&event, shards.len());
         waiting[place].push(record(number, event));
-        if waiting[place].len() >= batch {
+        if waiting[place].len() >= BATCH {
             input.push_batch(&shards[place], std::mem::take(&mut waiting[place])).await;
         }
+        if rate > 0 && number % pace == 0 {
+            push_all(&input, &shards, &mut waiting).await;
+            let due = Duration::from_micros(number.saturating_mul(1_000_000) / u64::from(rate));
+            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        }
     }
-    for (shard, records) in shards.iter().zip(waiting) {
-        input.push_batch(shard, records).await;
-    }
+    push_all(&input, &shards, &mut waiting).await;
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 events")]
-fn number_as_f64(number: u64) -> f64 {
-    number as f64
+async fn push_all(input: &MemoryInput, shards: &[ShardId], waiting: &mut [Vec<Record>]) {
+    for (shard, records) in shards.iter().zip(waiting) {
+        input.push_batch(shard, std::mem::take(records)).await;
+    }
 }
 
 fn shard_of(event: &Generated, shards: usize) -> usize {
@@ -176,24 +177,21 @@ async fn serve(asked: Option<SocketAddr>, metrics: &Arc<Metrics>) -> Result<Sock
     Ok(addr)
 }
 
-async fn look_at(graph: &emitter::SqliteGraph) -> Result<(), String> {
+async fn look_at(graph: &emitter::SqliteGraph) -> Result<String, String> {
     let (entities, relationships) = graph.export().await?;
     let buckets: Vec<&str> = entities
         .iter()
         .filter(|entity| entity["_type"] == "aws_s3_bucket" && entity["placeholder"] != true)
         .filter_map(|entity| entity["name"].as_str())
         .collect();
-    println!(
-        "  {:<18}{} buckets, {} entities, {} relationships",
-        "graph",
-        buckets.len(),
-        entities.len(),
-        relationships.len()
-    );
-    let Some(example) = buckets.first() else { return Ok(()) };
-    println!("\nLook at it:");
-    println!("  trailgraph graph show {example} --graph sqlite:{FILE}");
-    println!("  trailgraph graph export --graph sqlite:{FILE} > graph.json");
-    println!("  (or, from the source: cargo run --release -- graph show {example} --graph sqlite:{FILE})");
-    Ok(())
+    let (all, edges) = (entities.len(), relationships.len());
+    let mut text = format!("  {:<18}{} buckets, {all} entities, {edges} relationships\n", "graph", buckets.len());
+    if let Some(example) = buckets.first() {
+        text.push_str(&format!(
+            "\nLook at it:\n  trailgraph graph show {example} --graph sqlite:{FILE}\n  \
+             trailgraph graph export --graph sqlite:{FILE} > graph.json\n  \
+             (or, from the source: cargo run --release -- graph show {example} --graph sqlite:{FILE})\n"
+        ));
+    }
+    Ok(text)
 }

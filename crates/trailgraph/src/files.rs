@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -39,12 +40,12 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     entries.iter().try_for_each(|entry| add(entry, files))
 }
 
-/// Calls `visit` with the bytes of each record in a file: each line, or the whole file where its first line is
+/// Calls `visit` with the bytes of each record in a file, until it has enough: each line, or the whole file where its first line is
 /// no JSON value by itself but the file is one.
 ///
 /// # Errors
 /// One line that names the path; what `visit` has seen stays seen.
-pub fn read(path: &Path, mut visit: impl FnMut(Vec<u8>)) -> Result<(), String> {
+pub fn read(path: &Path, mut visit: impl FnMut(Vec<u8>) -> ControlFlow<()>) -> Result<(), String> {
     let named = |error: std::io::Error| format!("{}: {error}", path.display());
     let raw: Box<dyn Read> = match path.as_os_str() == "-" {
         true => Box::new(std::io::stdin().lock()),
@@ -59,16 +60,22 @@ pub fn read(path: &Path, mut visit: impl FnMut(Vec<u8>)) -> Result<(), String> {
     if line.as_ref().is_some_and(|line| !is_json(line)) {
         let mut whole = line.take().unwrap_or_default();
         text.by_ref().take(TEXT_BYTES_MAX as u64).read_to_end(&mut whole).map_err(named)?;
-        if is_json(&whole) {
-            visit(whole);
-        } else {
-            whole.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).for_each(|line| visit(line.to_vec()));
+        let lines: Vec<&[u8]> = match is_json(&whole) {
+            true => vec![&whole],
+            false => whole.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).collect(),
+        };
+        for line in lines {
+            if visit(line.to_vec()).is_break() {
+                return Ok(());
+            }
         }
         // What is beyond the limit is read line by line: each is judged, and none is lost.
         line = next_line(&mut text).map_err(named)?;
     }
     while let Some(record) = line {
-        visit(record);
+        if visit(record).is_break() {
+            return Ok(());
+        }
         line = next_line(&mut text).map_err(named)?;
     }
     Ok(())
@@ -103,8 +110,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(file.path(), text).expect("written");
         let mut records = Vec::new();
-        read(file.path(), |record| records.push(String::from_utf8_lossy(record.trim_ascii()).into_owned()))
-            .expect("read");
+        let visited = read(file.path(), |record| {
+            records.push(String::from_utf8_lossy(record.trim_ascii()).into_owned());
+            ControlFlow::Continue(())
+        });
+        visited.expect("read");
         records
     }
 

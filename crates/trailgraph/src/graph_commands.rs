@@ -1,15 +1,16 @@
 //! `trailgraph graph`: looks at a graph in a SQLite file.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::Context;
-use emitter::{BucketView, SinkName, SqliteFile, SqliteGraph};
+use emitter::{BucketView, SqliteGraph};
 use serde_json::{Value, json};
 
 use crate::cli::{ExportFormat, GraphArgs, GraphCommand, SqliteUrl};
 use crate::clock;
 use crate::failure::Failure;
+use crate::parts::sink_name;
+use crate::summary::print;
 
 /// Runs one of them.
 ///
@@ -18,34 +19,30 @@ use crate::failure::Failure;
 pub async fn run(args: GraphArgs) -> Result<(), Failure> {
     let text = match args.command {
         GraphCommand::Export { format: ExportFormat::Json, graph } => {
-            let (entities, relationships) = open(&graph)?.export().await.map_err(Failure::Usage)?;
+            let (entities, relationships) = open(&graph)?.export().await.map_err(|error| unread(&graph, &error))?;
             let mut text = serde_json::to_string_pretty(&json!({"entities": entities, "relationships": relationships}))
                 .context("print the graph")?;
             text.push('\n');
             text
         }
         GraphCommand::Show { bucket, graph, json } => {
-            let found = open(&graph)?.bucket(&bucket).await.map_err(Failure::Usage)?;
+            let found = open(&graph)?.bucket(&bucket).await.map_err(|error| unread(&graph, &error))?;
             let view = found.ok_or_else(|| {
-                Failure::Running(anyhow::anyhow!(
-                    "{graph} shows no bucket {bucket:?}: it does not exist, or no event has spoken of it"
-                ))
+                let why = "it does not exist, or no event has spoken of it";
+                Failure::Running(anyhow::anyhow!("{graph} shows no bucket {bucket:?}: {why}"))
             })?;
             if json { as_json(&view)? } else { as_text(&view) }
         }
     };
-    std::io::stdout().write_all(text.as_bytes()).or_else(closed_pipe_is_fine).context("print the graph")?;
-    Ok(())
-}
-
-fn closed_pipe_is_fine(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+    print(&text)
 }
 
 fn open(url: &SqliteUrl) -> Result<SqliteGraph, Failure> {
-    let name = SinkName::from(url.to_string().as_str());
-    let graph = SqliteFile::open_existing(&url.0).and_then(|file| SqliteGraph::open(file, name));
-    graph.map_err(|error| Failure::flag("--graph", url, error))
+    SqliteGraph::open_to_read(&url.0, sink_name(url)).map_err(|error| Failure::flag("--graph", url, error))
+}
+
+fn unread(url: &SqliteUrl, error: &str) -> Failure {
+    Failure::Running(anyhow::anyhow!("--graph {url}: {error}"))
 }
 
 fn as_json(view: &BucketView) -> Result<String, Failure> {

@@ -31,7 +31,7 @@ pub struct Intake {
     /// A record's bytes after decompression, at the most.
     pub input_bytes_max: usize,
     /// Where records go that cannot be understood.
-    pub dead_letters: DeadLetters,
+    pub dead_letters: Arc<DeadLetters>,
     /// Counts everything.
     pub metrics: Arc<Metrics>,
     /// Called with every shard event before it is handled.
@@ -141,11 +141,17 @@ impl Intake {
             return;
         }
         let (reasons, letters): (Vec<Malformed>, Vec<DeadLetter>) = letters.into_iter().unzip();
-        while let Err(error) = self.dead_letters.write(&letters) {
+        let letters = Arc::new(letters);
+        let write = async || {
+            let (dead_letters, letters) = (Arc::clone(&self.dead_letters), Arc::clone(&letters));
+            let written = tokio::task::spawn_blocking(move || dead_letters.write(&letters)).await;
+            written.unwrap_or_else(|error| Err(error.to_string()))
+        };
+        while let Err(error) = write().await {
             tracing::error!(error, "dead letters cannot be written; the shard waits until they can");
             tokio::time::sleep(DEAD_LETTER_RETRY).await;
         }
-        for (reason, letter) in reasons.iter().zip(&letters) {
+        for (reason, letter) in reasons.iter().zip(letters.iter()) {
             self.metrics.dead_lettered(*reason);
             tracing::warn!(
                 reason = letter.reason,

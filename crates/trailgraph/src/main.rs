@@ -14,7 +14,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(trailgraph::run(cli.command)) {
+    let ended = runtime.block_on(trailgraph::run(cli.command));
+    // Whatever still reads standard input is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("trailgraph: {failure}");

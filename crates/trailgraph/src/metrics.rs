@@ -53,6 +53,7 @@ pub struct Metrics {
     window_resources: Histogram,
     saves: IntCounterVec,
     snapshots: IntCounterVec,
+    sink_stopped: IntGaugeVec,
     emit_seconds: HistogramVec,
     freshness: HistogramVec,
     contested: IntCounter,
@@ -147,6 +148,10 @@ impl Metrics {
             window_resources: make.histogram("window_resources", "Resources in a window", &COUNTS),
             saves: make.counters("saves_total", "Saves of a resource, by outcome", &["outcome"]),
             snapshots: make.counters("snapshots_total", "Snapshots, by sink and outcome", &["sink", "outcome"]),
+            sink_stopped: make.register(IntGaugeVec::new(
+                Maker::opts("sink_stopped", "Whether nothing more is emitted to a sink until a person mends it"),
+                &["sink"],
+            )),
             emit_seconds: make.histograms("emit_seconds", "How long a sink took for a batch", "sink"),
             freshness: make.histograms("freshness_seconds", "How fresh events are at each stage", "stage"),
             contested: make.counter("contested_facets_total", "Facets whose last write cannot be told"),
@@ -179,6 +184,7 @@ impl Metrics {
                 .for_each(|outcome| drop(self.snapshots.with_label_values(&[sink.as_str(), outcome])));
             self.pending.with_label_values(&[sink]).set(0);
             self.oldest_pending.with_label_values(&[sink]).set(0.0);
+            self.sink_stopped.with_label_values(&[sink]).set(0);
             drop(self.emit_seconds.with_label_values(&[sink]));
         }
     }
@@ -296,9 +302,16 @@ impl Metrics {
                 Verdict::Rejected(_) => "rejected",
             };
             self.snapshots.with_label_values(&[sink, outcome]).inc();
-            self.observe("emit", settled.mark.arrived_ms, now_ms);
-            self.observe("total", settled.mark.happened_ms, now_ms);
+            if matches!(settled.verdict, Verdict::Applied | Verdict::Unchanged) {
+                self.observe("emit", settled.mark.arrived_ms, now_ms);
+                self.observe("total", settled.mark.happened_ms, now_ms);
+            }
         }
+    }
+
+    /// Nothing more is emitted to a sink.
+    pub fn sink_stopped(&self, sink: &str) {
+        self.sink_stopped.with_label_values(&[sink]).set(1);
     }
 
     /// A sink took nothing of a batch.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use emitter::{GraphSink, Limits, SinkName, SqliteFile, SqliteGraph, SqliteStore, StateStore};
 
-use crate::cli::{StoreArgs, WindowArgs};
+use crate::cli::{SqliteUrl, StoreArgs, WindowArgs};
 use crate::clock;
 use crate::dead_letters::DeadLetters;
 use crate::failure::Failure;
@@ -21,7 +21,7 @@ pub struct Stores {
     /// The graphs.
     pub graphs: Vec<Arc<SqliteGraph>>,
     /// Where records go that cannot be understood.
-    pub dead_letters: DeadLetters,
+    pub dead_letters: Arc<DeadLetters>,
 }
 
 impl Stores {
@@ -38,14 +38,13 @@ impl Stores {
             .map_err(in_flag("--state", args.state.to_string()))?;
         let mut graphs = Vec::new();
         for url in &args.graph {
-            let name = SinkName::from(url.to_string().as_str());
-            let graph = files.open(&url.0).and_then(|file| SqliteGraph::open(file, name));
+            let graph = files.open(&url.0).and_then(|file| SqliteGraph::open(file, sink_name(url)));
             graphs.push(Arc::new(graph.map_err(in_flag("--graph", url.to_string()))?));
         }
         let path = &args.dead_letters.0;
         let dead_letters = DeadLetters::open(path)
             .map_err(|error| Failure::flag("--dead-letters", format!("file:{}", path.display()), error))?;
-        Ok(Self { state: Arc::new(state), graphs, dead_letters })
+        Ok(Self { state: Arc::new(state), graphs, dead_letters: Arc::new(dead_letters) })
     }
 
     /// The state store, as the pipeline takes it.
@@ -65,6 +64,13 @@ impl Stores {
     pub fn sink_names(&self) -> Vec<String> {
         self.graphs.iter().map(|graph| graph.name().to_string()).collect()
     }
+}
+
+/// One name for one file, however its path is spelled.
+#[must_use]
+pub fn sink_name(url: &SqliteUrl) -> SinkName {
+    let path = std::path::absolute(&url.0).unwrap_or_else(|_| url.0.clone());
+    SinkName::from(format!("sqlite:{}", path.display()).as_str())
 }
 
 #[derive(Default)]

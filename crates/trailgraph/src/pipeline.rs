@@ -1,9 +1,11 @@
 //! The loop: read, fold, seal, save, checkpoint; and beside it, per sink, the outbox.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use emitter::{GraphSink, Outbox, OutboxError, OutboxSettings, Sealed, StateStore, StoreError};
+use emitter::{
+    EmitReport, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed, StateStore, StoreError, Verdict,
+};
 use shard_consumer::{Cut, Position, ShardSource, SourceError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -15,12 +17,14 @@ use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 
-/// After a stop, the last window is saved and the leases are released within this time.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
-/// After a stop, emissions that are under way may end within this time.
+/// After a stop, the last window is saved and checkpointed within this time …
+const SAVE_MAX: Duration = Duration::from_secs(4);
+/// … and the leases are released within this one, whatever the stores do.
+const RELEASE_MAX: Duration = Duration::from_secs(5);
+/// After that, emissions may go on for so long.
 const EMISSIONS_MAX: Duration = Duration::from_secs(20);
 /// A sink that accepts nothing for so long fails a replay.
-const SETTLE_MAX: Duration = Duration::from_secs(5 * 60);
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 const OBSERVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that one worker runs on.
@@ -44,7 +48,9 @@ impl Pipeline {
     /// # Errors
     /// [`Failure`]; whatever was not checkpointed is read again.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), Failure> {
-        let sinks: Vec<_> = self.sinks.iter().map(|sink| sink.name().clone()).collect();
+        let listed =
+            |sink: &Arc<dyn GraphSink>| ListedSink { name: sink.name().clone(), instance: sink.instance().to_owned() };
+        let sinks: Vec<_> = self.sinks.iter().map(listed).collect();
         self.store.add_sinks(&sinks, clock::now_ms()).await?;
 
         let end_emissions = CancellationToken::new();
@@ -61,13 +67,9 @@ impl Pipeline {
     /// The forward half. One window saves at a time, while the next goes on folding.
     async fn forward(&self, stop: &CancellationToken, wake_outboxes: &(dyn Fn() + Sync)) -> Result<(), Failure> {
         let window = &self.intake.window;
-        let stop_reading = stop.child_token();
+        let (stop_reading, stopping) = (stop.child_token(), Stopping::new(stop));
         let reading = self.source.run(self.intake.deliver(&stop_reading), stop_reading.clone());
-        let too_late = async {
-            stop.cancelled().await;
-            tokio::time::sleep(DRAIN_MAX).await;
-        };
-        tokio::pin!(reading, too_late);
+        tokio::pin!(reading);
         let mut saving = None;
         let ended = loop {
             tokio::select! {
@@ -84,42 +86,43 @@ impl Pipeline {
                         }
                     }
                 }
-                () = &mut too_late => break Err(Failure::Running(anyhow::anyhow!("reading did not end in time"))),
-            }
-        };
-        let drain = async {
-            if ended.is_ok() {
-                self.save_the_rest(saving).await;
-                wake_outboxes();
-            }
-            match self.source.release().await {
-                Ok(()) => self.metrics().leases_released(),
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "leases were not released; others take them when they expire");
+                () = stopping.for_longer_than(SAVE_MAX) => {
+                    break Err(Failure::Running(anyhow::anyhow!("reading did not end in time")));
                 }
             }
         };
-        tokio::select! {
-            () = drain => {}
-            () = &mut too_late => {
-                tracing::warn!("not all was saved, checkpointed and released in time; what is not is read again");
-            }
+        let ended = match ended {
+            Ok(()) => tokio::select! {
+                saved = self.save_the_rest(saving) => saved.map_err(Failure::from),
+                () = stopping.for_longer_than(SAVE_MAX) => {
+                    tracing::warn!("the last window was not saved in time; it was not checkpointed and is read again");
+                    Ok(())
+                }
+            },
+            failed => failed,
+        };
+        wake_outboxes();
+        let released = tokio::select! {
+            released = self.source.release() => released.map_err(|error| error.chain()),
+            () = stopping.for_longer_than(RELEASE_MAX) => Err("not in time".to_owned()),
+        };
+        match released {
+            Ok(()) => self.metrics().leases_released(),
+            Err(error) => tracing::warn!(error, "leases were not released; others take them when they expire"),
         }
         ended
     }
 
-    /// The last two windows: the one that is being saved, and the one that was open.
-    async fn save_the_rest(&self, saving: Option<impl Future<Output = Result<(), StoreError>>>) {
+    /// The last two windows: the one that is being saved, and the one that is open.
+    async fn save_the_rest(
+        &self,
+        saving: Option<impl Future<Output = Result<(), StoreError>>>,
+    ) -> Result<(), StoreError> {
+        if let Some(saving) = saving {
+            saving.await?;
+        }
         let window = &self.intake.window;
-        let not_saved = |error: StoreError| tracing::error!(%error, "a window was not saved; it is read again");
-        if let Some(saving) = saving
-            && let Err(error) = saving.await
-        {
-            return not_saved(error);
-        }
-        if !window.is_clean() {
-            self.commit(window.seal()).await.unwrap_or_else(not_saved);
-        }
+        if window.is_clean() { Ok(()) } else { self.commit(window.seal()).await }
     }
 
     /// Save, then checkpoint. A checkpoint that fails is repeated with the next window, which is due in any case.
@@ -145,7 +148,7 @@ impl Pipeline {
             Ok::<_, SourceError>(())
         };
         if let Err(error) = saved.checkpoint(keep).await {
-            tracing::warn!(error = %chain(&error), "a checkpoint failed; it is repeated with the next window");
+            tracing::warn!(error = error.chain(), "a checkpoint failed; it is repeated with the next window");
             self.intake.window.advance(false, |_| {});
         }
         Ok(())
@@ -173,9 +176,10 @@ impl Pipeline {
             let (end_emissions, metrics) = (end.clone(), Arc::clone(&self.intake.metrics));
             tasks.spawn(async move {
                 let name = outbox.sink().to_string();
-                let tell = |round: Result<&emitter::EmitReport, &OutboxError>| told(&metrics, &name, round);
+                let tell = |round: Result<&EmitReport, &OutboxError>| told(&metrics, &name, round);
                 if let Err(error) = outbox.run(&waker, &end_emissions, clock::now_ms, tell).await {
-                    tracing::error!(%error, sink = name, "the sink is stopped; its rows stay pending");
+                    metrics.sink_stopped(&name);
+                    tracing::error!(%error, sink = name, "nothing more is emitted to this sink; its rows stay pending");
                 }
             });
             let (store, window, name) = (Arc::clone(&self.store), Arc::clone(&self.intake.window), sink.name().clone());
@@ -197,23 +201,13 @@ impl Pipeline {
     /// When a sink is ahead of the store, accepts nothing for 5 minutes, or has rejected a row.
     pub async fn settle(&self) -> Result<(), Failure> {
         for sink in &self.sinks {
-            let mut settings = self.outbox.clone();
-            settings.adopt_after = Duration::ZERO;
+            let settings = OutboxSettings { adopt_after: Duration::ZERO, ..self.outbox.clone() };
             let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings);
             let name = sink.name().to_string();
-            let mut accepted = Instant::now();
-            loop {
-                let round = outbox.round(clock::now_ms() + 1).await;
-                told(self.metrics(), &name, round.as_ref().map(|report| report.as_ref().unwrap_or(&NOTHING)));
-                match round {
-                    Ok(None) => break,
-                    Ok(Some(_)) => accepted = Instant::now(),
-                    Err(error) if !error.is_transient() || accepted.elapsed() > SETTLE_MAX => {
-                        return Err(Failure::Running(error.into()));
-                    }
-                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-                }
-            }
+            let tell = |round: Result<&EmitReport, &OutboxError>| told(self.metrics(), &name, round);
+            // A row that was marked this very millisecond is adopted, too.
+            let clock = || clock::now_ms() + 1;
+            outbox.drain(&CancellationToken::new(), PATIENCE, clock, tell).await.map_err(anyhow::Error::from)?;
             let rejected = self.store.backlog(sink.name()).await?.rejected;
             if rejected > 0 {
                 return Err(Failure::Running(anyhow::anyhow!("{name} rejected {rejected} snapshots: see the log")));
@@ -227,29 +221,41 @@ impl Pipeline {
     }
 }
 
-static NOTHING: emitter::EmitReport = emitter::EmitReport { settled: Vec::new(), cleared: 0, took: Duration::ZERO };
-
-fn told(metrics: &Metrics, sink: &str, round: Result<&emitter::EmitReport, &OutboxError>) {
+fn told(metrics: &Metrics, sink: &str, round: Result<&EmitReport, &OutboxError>) {
     match round {
-        Ok(report) if report.settled.is_empty() => {}
         Ok(report) => {
             metrics.emitted(sink, report, clock::now_ms());
             tracing::debug!(sink, snapshots = report.settled.len(), cleared = report.cleared, "snapshots emitted");
+            for settled in &report.settled {
+                if let Verdict::Rejected(reason) = &settled.verdict {
+                    tracing::warn!(sink, resource = %settled.resource, reason, "the sink rejects a snapshot for good");
+                }
+            }
         }
         Err(error) => {
             metrics.emission_failed(sink);
-            tracing::warn!(%error, sink, "a sink took nothing; its rows stay pending");
+            // One that does not pass is logged where it ends the outbox.
+            if error.is_transient() {
+                tracing::warn!(%error, sink, "nothing was emitted; the rows stay pending");
+            }
         }
     }
 }
 
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// A stop, and how long it has been asked for.
+struct Stopping<'a> {
+    stop: &'a CancellationToken,
+    since: OnceLock<Instant>,
+}
+
+impl<'a> Stopping<'a> {
+    fn new(stop: &'a CancellationToken) -> Self {
+        Self { stop, since: OnceLock::new() }
     }
-    text
+
+    /// Waits until the stop was asked for so long ago; without a stop, for ever.
+    async fn for_longer_than(&self, limit: Duration) {
+        self.stop.cancelled().await;
+        tokio::time::sleep_until(*self.since.get_or_init(Instant::now) + limit).await;
+    }
 }

@@ -1,6 +1,7 @@
 //! `trailgraph replay`: the same pipeline over files.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     let fed = feeding.await.map_err(|error| Failure::Running(error.into()))?;
     pipeline.settle().await?;
     drop(shown);
-    print!("{}", summary::summary(&metrics, &sink_names, begun.elapsed()));
+    summary::print(&summary::summary(&metrics, &sink_names, begun.elapsed()))?;
     fed.map_err(|error| Failure::Running(anyhow::anyhow!(error)))
 }
 
@@ -120,9 +121,15 @@ fn read_all(inputs: &[PathBuf], sender: &mpsc::Sender<Vec<Record>>) -> Result<()
             if batch.len() >= BATCH_RECORDS || bytes >= BATCH_BYTES {
                 bytes = 0;
                 // The receiver goes only when the pipeline has failed; that failure is reported.
-                let _sent = sender.blocking_send(std::mem::take(&mut batch));
+                if sender.blocking_send(std::mem::take(&mut batch)).is_err() {
+                    return ControlFlow::Break(());
+                }
             }
+            ControlFlow::Continue(())
         });
+        if sender.is_closed() {
+            break;
+        }
         if let Err(error) = read {
             tracing::error!(error, "a file could not be read to its end");
             failed = Err(error);

@@ -48,7 +48,8 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         failover_after: args.failover_after,
     });
     let (store, sinks) = (stores.store(), stores.sinks());
-    let ready = readiness.clone();
+    let stop = CancellationToken::new();
+    let (ready, stopping) = (readiness.clone(), stop.clone());
     let intake = Intake {
         stream: args.stream.clone(),
         window: Arc::new(Window::new(limits(args.window), Cut::default())),
@@ -59,7 +60,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         metrics,
         observe: Box::new(move |event| {
             // The stream was listed and the leases were looked at: what can be read is being read.
-            if matches!(event, ShardEvent::Shards { .. }) {
+            if matches!(event, ShardEvent::Shards { .. }) && !stopping.is_cancelled() {
                 ready.set(true);
             }
         }),
@@ -67,7 +68,6 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let outbox = OutboxSettings { worker: worker.clone(), adopt_after: args.failover_after, batch: EMIT_BATCH };
     let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
 
-    let stop = CancellationToken::new();
     stop_on_signal(&stop, &readiness).map_err(|error| Failure::Running(error.into()))?;
     tracing::info!(stream = args.stream, worker, metrics = %bound, "reading");
     pipeline.run(&stop).await?;
@@ -75,18 +75,25 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// SIGTERM is how ECS ends a task, SIGINT how a person does. Readiness turns false first.
+/// SIGTERM is how ECS ends a task, SIGINT how a person does. Readiness turns false first. A second signal does not wait:
+/// what is not saved then is read again.
 fn stop_on_signal(stop: &CancellationToken, readiness: &Readiness) -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, readiness) = (stop.clone(), readiness.clone());
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let mut signal = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        signal().await;
         readiness.set(false);
         tracing::info!("stopping: reading ends, the window is saved, leases are released");
         stop.cancel();
+        signal().await;
+        tracing::warn!("stopped at once by a second signal");
+        std::process::exit(1);
     });
     Ok(())
 }

@@ -1,9 +1,24 @@
 //! What a replay or a demo came to.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
+use crate::failure::Failure;
 use crate::metrics::Metrics;
+
+/// Prints results. Whoever closes the pipe has seen enough.
+///
+/// # Errors
+/// When standard output cannot be written for another reason.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::Running(anyhow::Error::from(error).context("print the result")))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The summary that is printed at the end, on standard output.
 #[must_use]

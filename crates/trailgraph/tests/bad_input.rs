@@ -4,6 +4,9 @@
 
 mod support;
 
+use std::io::Write;
+use std::process::Stdio;
+
 use support::Sandbox;
 use support::stream::Stream;
 
@@ -116,6 +119,80 @@ fn data(letters: &str) -> Vec<String> {
     let mut data: Vec<String> = letters.lines().map(letter).collect();
     data.sort();
     data
+}
+
+#[test]
+fn a_row_of_a_newer_version_is_not_overwritten_and_fails_the_replay_that_needs_it() {
+    let sandbox = Sandbox::new();
+    let record = include_bytes!("fixtures/create.json").to_vec();
+    sandbox.replay(std::slice::from_ref(&record), &[]);
+    let sql = rusqlite::Connection::open(sandbox.path("trailgraph.db")).unwrap();
+    assert_eq!(sql.execute("UPDATE states SET state = x'63'", []).unwrap(), 1);
+    let later = String::from_utf8(record).unwrap().replace("12:00:00", "12:00:01").replace("5f6a", "5f6b");
+    std::fs::write(sandbox.path("later.json"), later).unwrap();
+    let (code, text) = said(&sandbox, &["replay", "later.json"], &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("was written by a newer trailgraph: run that version; nothing was overwritten"), "{text}");
+    let state: Vec<u8> = sql.query_row("SELECT state FROM states", [], |row| row.get(0)).unwrap();
+    assert_eq!(state, [0x63]);
+}
+
+#[test]
+fn a_replay_that_has_failed_does_not_wait_for_more_input() {
+    let sandbox = Sandbox::new();
+    let record = include_bytes!("fixtures/create.json").to_vec();
+    sandbox.replay(std::slice::from_ref(&record), &[]);
+    let sql = rusqlite::Connection::open(sandbox.path("trailgraph.db")).unwrap();
+    sql.execute("UPDATE states SET state = x'63'", []).unwrap();
+    let mut child = sandbox.command(&["replay", "-", "--flush-after", "10ms"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let later = String::from_utf8(record).unwrap().replace("12:00:00", "12:00:01").replace("5f6a", "5f6b");
+    // Batches are handed over when they are full.
+    let records: String = (0..500).map(|number| later.replace("5f6b", &format!("{number:04}")) + "\n").collect();
+    input.write_all(records.as_bytes()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "although its input is still open");
+}
+
+#[test]
+fn a_graph_that_was_removed_is_made_whole_again() {
+    let sandbox = Sandbox::new();
+    let record = include_bytes!("fixtures/create.json").to_vec();
+    let flags = ["--graph", "sqlite:graph.db"];
+    sandbox.replay(std::slice::from_ref(&record), &flags);
+    let export = || sandbox.succeed(&["graph", "export", "--graph", "sqlite:graph.db"]);
+    let before = export();
+    for suffix in ["", "-wal", "-shm"] {
+        let _absent = std::fs::remove_file(sandbox.path(&format!("graph.db{suffix}")));
+    }
+    sandbox.replay(&[], &flags);
+    assert_eq!(export(), before);
+    // Another spelling of the same path is the same graph.
+    let absolute = format!("sqlite:{}", sandbox.path("graph.db").display());
+    assert!(sandbox.replay(&[record], &["--graph", &absolute]).contains("snapshots out     0 to"));
+}
+
+#[test]
+fn looking_at_a_database_of_others_changes_nothing_in_it() {
+    let sandbox = Sandbox::new();
+    let foreign = sandbox.path("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    let (code, text) = said(&sandbox, &["graph", "export", "--graph", "sqlite:foreign.db"], &[]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("foreign.db: holds no graph of trailgraph"), "{text}");
+    assert!(std::fs::read(&foreign).unwrap() == before);
+}
+
+#[test]
+fn who_closes_the_pipe_has_seen_enough() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("create.json"), include_bytes!("fixtures/create.json")).unwrap();
+    let mut child = sandbox.command(&["replay", "create.json"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,8 +13,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, Generation, GraphSink, OutboxSettings, PendingQuery, Row, Save, SaveOutcome, Settlement,
-    SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Verdict,
+    Backlog, Emission, Generation, GraphSink, ListedSink, OutboxSettings, PendingQuery, Save, SaveOutcome, Settlement,
+    SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Stored, Verdict,
 };
 use serde_json::{Value, json};
 use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, ShardId, ShardSource, SourceError};
@@ -66,11 +66,11 @@ impl StateStore for Wired<SqliteStore> {
         self.inner.sinks().await
     }
 
-    async fn add_sinks(&self, sinks: &[SinkName], now_ms: i64) -> Result<(), StoreError> {
+    async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError> {
         self.inner.add_sinks(sinks, now_ms).await
     }
 
-    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Option<Row>>, StoreError> {
+    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
         let rows = self.inner.load(resources).await;
         self.wire.step("loaded").await;
         rows
@@ -110,6 +110,10 @@ struct WiredGraph {
 impl GraphSink for WiredGraph {
     fn name(&self) -> &SinkName {
         self.inner.name()
+    }
+
+    fn instance(&self) -> &str {
+        self.inner.instance()
     }
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {

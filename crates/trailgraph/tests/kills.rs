@@ -49,7 +49,7 @@ impl Covered {
         let ids: Vec<ResourceId> = self.states.keys().cloned().collect();
         let rows = store.load(&ids).await.unwrap();
         for ((id, state), row) in self.states.iter().zip(rows) {
-            let mut stored = row.map(|row| row.state).unwrap_or_default();
+            let mut stored = row.row().map(|row| row.state).unwrap_or_default();
             assert!(
                 !stored.merge(state.clone()),
                 "kill {kill}: a checkpoint passed events of {id} that are not stored"

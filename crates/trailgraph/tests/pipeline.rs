@@ -7,8 +7,9 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use emitter::OutboxSettings;
-use shard_consumer::{Fault, FaultAt, MemorySource, Position};
+use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, Position, ShardSource, SourceError};
 use support::stream::{after, eventually};
 use support::{events_of_the_fixture, worker};
 use tokio_util::sync::CancellationToken;
@@ -76,4 +77,38 @@ async fn a_lost_lease_is_taken_again_and_nothing_is_lost_with_it() {
         at(1, 7, Fault::Duplicate),
     ];
     assert_eq!(graph_of(faults).await, undisturbed);
+}
+
+/// A source that does not hear of a stop.
+struct Deaf;
+
+#[async_trait]
+impl ShardSource for Deaf {
+    async fn run(&self, _deliver: Deliver, _stop: CancellationToken) -> Result<(), SourceError> {
+        std::future::pending().await
+    }
+
+    async fn checkpoint(&self, _cut: &Cut) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    async fn release(&self) -> Result<(), SourceError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_stop_ends_in_time_whatever_the_source_and_the_leases_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline {
+        source: Arc::new(Deaf),
+        ..pipeline(folder.path(), Arc::new(worker::source(&worker::shards(1), std::iter::empty(), vec![]).await.0))
+    };
+    let stop = CancellationToken::new();
+    stop.cancel();
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let ended = pipeline.run(&stop).await;
+    assert_eq!(ended.unwrap_err().to_string(), "reading did not end in time");
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }

@@ -4,8 +4,8 @@
 
 use bucket_state::{BucketState, Event, Parsed, Parser, ResourceId};
 use emitter::{
-    Limits, Outbox, OutboxSettings, PendingMark, Save, SaveOutcome, Sealed, SinkName, SqliteFile, SqliteGraph,
-    SqliteStore, StateStore, Window,
+    Limits, ListedSink, Outbox, OutboxSettings, PendingMark, Save, SaveOutcome, Sealed, SinkName, SqliteFile,
+    SqliteGraph, SqliteStore, StateStore, Window,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl World {
         let file = SqliteFile::open(&folder.path().join("trailgraph.db")).unwrap();
         let store = SqliteStore::open(file.clone(), "worker", NOW).unwrap();
         let graph = SqliteGraph::open(file, SinkName::from(SINK)).unwrap();
-        store.add_sinks(&[SinkName::from(SINK)], NOW).await.unwrap();
+        store.add_sinks(&[listed(SINK, "first")], NOW).await.unwrap();
         Self { folder, store, graph }
     }
 
@@ -79,6 +79,24 @@ impl World {
     pub(crate) fn colleague(&self, name: &str) -> SqliteStore {
         let file = SqliteFile::open(&self.folder.path().join("trailgraph.db")).unwrap();
         SqliteStore::open(file, name, NOW + 1).unwrap()
+    }
+
+    fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("trailgraph.db")).unwrap()
+    }
+
+    /// Spoils the stored state of a bucket.
+    pub(crate) fn damage(&self, bucket: &str) {
+        let spoilt =
+            self.sql().execute("UPDATE states SET state = x'01FF00' WHERE resource = ?1", [id(bucket).as_str()]);
+        assert_eq!(spoilt.unwrap(), 1);
+    }
+
+    /// The resources whose damaged states were kept.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        let sql = self.sql();
+        let mut query = sql.prepare("SELECT resource FROM damaged_states").unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 
     pub(crate) fn outbox(&self, worker: &str) -> Outbox {
@@ -105,10 +123,15 @@ pub(crate) fn sealed(events: &[Event], cut: u64) -> Sealed<u64> {
 }
 
 pub(crate) async fn save(store: &SqliteStore, bucket: &str, based_on: u64, events: &[Event]) -> SaveOutcome {
-    let save = Save { resource: id(bucket), based_on, state: state(events), mark: Some(mark(NOW)) };
+    let (resource, state, mark) = (id(bucket), state(events), Some(mark(NOW)));
+    let save = Save { resource, based_on, state, mark, set_aside: false };
     store.save(vec![save]).await.unwrap()[0]
 }
 
 pub(crate) fn clock() -> i64 {
     NOW
+}
+
+pub(crate) fn listed(name: &str, instance: &str) -> ListedSink {
+    ListedSink { name: SinkName::from(name), instance: instance.into() }
 }
