@@ -32,6 +32,10 @@ const TABLES: &str = "
         since    INTEGER,  -- pending since; null: not pending
         arrived  INTEGER,
         happened INTEGER,
+        -- the same of the last save alone: what remains when an emission of an earlier version is acknowledged
+        last_since    INTEGER,
+        last_arrived  INTEGER,
+        last_happened INTEGER,
         worker   TEXT,     -- who marked it last
         digest   BLOB,
         rejected INTEGER,
@@ -42,12 +46,15 @@ const TABLES: &str = "
 ";
 
 const MARK: &str = "
-    INSERT INTO marks (sink, resource, since, arrived, happened, worker)
-    SELECT name, ?1, ?2, ?3, ?4, ?5 FROM sinks WHERE true
+    INSERT INTO marks (sink, resource, since, arrived, happened, last_since, last_arrived, last_happened, worker)
+    SELECT name, ?1, ?2, ?3, ?4, ?2, ?3, ?4, ?5 FROM sinks WHERE true
     ON CONFLICT (sink, resource) DO UPDATE SET
         arrived  = CASE WHEN since IS NULL THEN excluded.arrived  ELSE min(arrived, excluded.arrived) END,
         happened = CASE WHEN since IS NULL THEN excluded.happened ELSE min(happened, excluded.happened) END,
         since    = min(coalesce(since, excluded.since), excluded.since),
+        last_since    = excluded.last_since,
+        last_arrived  = excluded.last_arrived,
+        last_happened = excluded.last_happened,
         worker   = excluded.worker";
 
 /// The embedded [`StateStore`]: needs nothing installed, serves several processes of one machine.
@@ -282,8 +289,9 @@ fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &
 fn mark_every_row(transaction: &Transaction<'_>, sink: &SinkName, now_ms: i64, worker: &str) -> rusqlite::Result<()> {
     transaction.execute("UPDATE states SET version = version + 1", [])?;
     transaction.execute(
-        "INSERT OR REPLACE INTO marks (sink, resource, since, arrived, happened, worker)
-         SELECT ?1, resource, ?2, ?2, ?2, ?3 FROM states",
+        "INSERT OR REPLACE INTO marks
+            (sink, resource, since, arrived, happened, last_since, last_arrived, last_happened, worker)
+         SELECT ?1, resource, ?2, ?2, ?2, ?2, ?2, ?2, ?3 FROM states",
         (sink.as_str(), now_ms, worker),
     )?;
     Ok(())
@@ -301,5 +309,15 @@ fn settle_row(transaction: &Transaction<'_>, sink: &SinkName, settlement: &Settl
          WHERE sink = ?1 AND resource = ?2 AND since IS NOT NULL
            AND (SELECT version FROM states WHERE resource = ?2) = ?5",
     )?;
-    update.execute((sink.as_str(), settlement.resource.as_str(), digest, rejected, version))
+    let cleared = update.execute((sink.as_str(), settlement.resource.as_str(), digest, rejected, version))?;
+    if cleared == 0 && rejected.is_none() {
+        // The row has moved, and what it knew before is shown: from now on only the later news wait. Else a bucket that
+        // never rests would be the longest waiting for ever, and hold back the others.
+        let mut shown = transaction.prepare_cached(
+            "UPDATE marks SET since = last_since, arrived = last_arrived, happened = last_happened
+             WHERE sink = ?1 AND resource = ?2 AND since IS NOT NULL",
+        )?;
+        shown.execute((sink.as_str(), settlement.resource.as_str()))?;
+    }
+    Ok(cleared)
 }

@@ -106,7 +106,8 @@ pub trait StateStore: Send + Sync {
     /// Rows pending for a sink.
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError>;
 
-    /// Clears marks, each on its version; tells how many were cleared.
+    /// Clears marks, each on its version; tells how many were cleared. A row that has moved stays pending, but waits
+    /// only since its last save: what it knew before is shown.
     async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError>;
 
     /// What waits for a sink.

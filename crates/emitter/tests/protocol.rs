@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, save, sealed};
+use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, save, save_at, sealed};
 
 async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
     let saved = sealed(events, 1).save(&world.store, clock).await.unwrap();
@@ -110,6 +110,8 @@ async fn a_mark_is_cleared_only_on_the_version_that_was_emitted() {
     let round = outbox.round(NOW).await.unwrap().unwrap();
     assert_eq!((round.settled.len(), round.cleared), (1, 0));
     assert_eq!(pending(&world.store, "worker", 0).await, [id("app")], "the row moved while it was emitted");
+    let backlog = world.store.backlog(&SinkName::from(SINK)).await.unwrap();
+    assert_eq!(backlog.oldest_ms, Some(NOW + 500), "what was emitted waits no longer, only what came after it");
     world.outbox("worker").round(NOW).await.unwrap();
     assert_eq!(pending(&world.store, "worker", NOW).await, []);
     assert_eq!(world.shown().await.1.len(), 2, "the edge that came meanwhile is shown");
@@ -293,7 +295,7 @@ impl GraphSink for Overtaken {
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let events = [create("app", 1), logging("app", 2, "logs")];
-        assert_eq!(save(&self.world_store, "app", 1, &events).await, SaveOutcome::Saved(2));
+        assert_eq!(save_at(NOW + 500, &self.world_store, "app", 1, &events).await, SaveOutcome::Saved(2));
         self.inner.replace(generation, emissions).await
     }
 }

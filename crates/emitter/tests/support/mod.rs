@@ -123,7 +123,17 @@ pub(crate) fn sealed(events: &[Event], cut: u64) -> Sealed<u64> {
 }
 
 pub(crate) async fn save(store: &SqliteStore, bucket: &str, based_on: u64, events: &[Event]) -> SaveOutcome {
-    let (resource, state, mark) = (id(bucket), state(events), Some(mark(NOW)));
+    save_at(NOW, store, bucket, based_on, events).await
+}
+
+pub(crate) async fn save_at(
+    now_ms: i64,
+    store: &SqliteStore,
+    bucket: &str,
+    based_on: u64,
+    events: &[Event],
+) -> SaveOutcome {
+    let (resource, state, mark) = (id(bucket), state(events), Some(mark(now_ms)));
     let save = Save { resource, based_on, state, mark, set_aside: false };
     store.save(vec![save]).await.unwrap()[0]
 }
