@@ -1,34 +1,27 @@
 //! `trailgraph demo`: generated traffic through the real pipeline, everything embedded.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bucket_state::RECORD_BYTES_MAX;
-use emitter::{OutboxSettings, Window};
-use shard_consumer::{Cut, MemoryInput, MemoryParams, MemorySource, Record, ShardId};
-use tokio_util::sync::CancellationToken;
+use shard_consumer::{MemoryInput, Record, ShardId};
 
 use crate::cli::{DemoArgs, FileUrl, SqliteUrl, StoreArgs};
 use crate::failure::Failure;
+use crate::finite::Finite;
 use crate::generate::{Generated, Traffic};
-use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::parts::{Stores, limits, worker_id};
+use crate::parts::{Stores, worker_id};
 use crate::permit::Permit;
-use crate::pipeline::Pipeline;
 use crate::server::{self, Readiness};
-use crate::service::EMIT_BATCH;
-use crate::{clock, logs, progress, summary};
+use crate::{clock, logs, summary};
 
 const FILE: &str = "trailgraph-demo.db";
 const DEAD_LETTERS: &str = "trailgraph-demo-dead-letters.jsonl";
 const METRICS_PORT: u16 = 9464;
-const SHARDS: usize = 4;
 const BATCH: usize = 250;
-const WAITING_RECORDS: NonZeroUsize = NonZeroUsize::new(8 * BATCH).expect("not zero");
 
 /// Runs the demo to its end.
 ///
@@ -46,43 +39,25 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
         },
         &worker,
     )?;
-    let (sink_names, graph) = (stores.sink_names(), stores.graphs.first().map(Arc::clone));
-    let metrics = Arc::new(Metrics::new(&sink_names));
+    let graph = stores.graphs.first().map(Arc::clone);
+    let metrics = Arc::new(Metrics::new(&stores.sink_names()));
     let addr = serve(args.metrics_addr, &metrics).await?;
     eprintln!(
         "demo: {} events about {} buckets into ./{FILE}; metrics at http://{addr}/metrics",
         args.events, args.buckets
     );
-
-    let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("demo-{number}").as_str())).collect();
-    let (source, input) = MemorySource::new(MemoryParams {
-        shards: shards.clone(),
-        waiting_records_most: WAITING_RECORDS,
-        retain: false,
-        faults: Vec::new(),
-    });
-    let (store, sinks) = (stores.store(), stores.sinks());
-    let intake = Intake {
-        stream: "demo".into(),
-        window: Arc::new(Window::new(limits(args.window), Cut::default())),
+    let run = Finite {
+        name: "demo",
+        worker,
+        stores,
+        window: args.window,
         permit: Permit::accounts(Traffic::accounts()),
         until_ms: None,
         input_bytes_max: RECORD_BYTES_MAX,
-        dead_letters: stores.dead_letters,
+        adopt_after: Duration::from_secs(10),
         metrics: Arc::clone(&metrics),
-        observe: Box::new(|_| {}),
     };
-    let outbox = OutboxSettings { worker, adopt_after: Duration::from_secs(10), batch: EMIT_BATCH };
-    let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
-
-    let (shown, begun) = (progress::show(&metrics, &sink_names), Instant::now());
-    let feeding = tokio::spawn(feed(traffic(&args), args.rate, input, shards));
-    pipeline.run(&CancellationToken::new()).await?;
-    feeding.await.map_err(|error| Failure::Running(error.into()))?;
-    pipeline.settle().await?;
-    drop(shown);
-
-    let mut result = summary::summary(&metrics, &sink_names, begun.elapsed());
+    let ((), mut result) = run.run(|input, shards| feed(traffic(&args), args.rate, input, shards)).await?;
     result.push_str(&summary::freshness(&metrics).unwrap_or_default());
     if let Some(graph) = graph {
         result.push_str(&look_at(graph.as_ref()).await.map_err(|error| Failure::Running(anyhow::anyhow!(error)))?);

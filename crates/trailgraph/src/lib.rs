@@ -13,6 +13,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod failure;
 pub mod files;
+pub mod finite;
 pub mod generate;
 pub mod graph_commands;
 pub mod health;

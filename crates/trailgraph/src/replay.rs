@@ -1,32 +1,24 @@
 //! `trailgraph replay`: the same pipeline over files.
 
-use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use emitter::{OutboxSettings, Window};
-use shard_consumer::{Cut, MemoryInput, MemoryParams, MemorySource, Record, ShardId};
+use shard_consumer::{MemoryInput, Record, ShardId};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::ReplayArgs;
 use crate::failure::Failure;
-use crate::intake::Intake;
+use crate::finite::Finite;
 use crate::metrics::Metrics;
-use crate::parts::{Stores, limits, worker_id};
+use crate::parts::{Stores, worker_id};
 use crate::permit::Permit;
-use crate::pipeline::Pipeline;
-use crate::service::EMIT_BATCH;
-use crate::{clock, files, logs, progress, summary};
+use crate::{clock, files, logs, summary};
 
-/// Parsing is spread over this many shards, so over as many threads.
-const SHARDS: usize = 4;
 /// Records handed over together.
 const BATCH_RECORDS: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
-const WAITING_RECORDS: NonZeroUsize = NonZeroUsize::new(4 * BATCH_RECORDS).expect("not zero");
 
 /// Replays the files, and waits until every graph shows them.
 ///
@@ -42,36 +34,19 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     if args.until.is_some() {
         must_be_empty(&stores).await?;
     }
-    let (sink_names, begun) = (stores.sink_names(), Instant::now());
-    let metrics = Arc::new(Metrics::new(&sink_names));
-    let shards: Vec<ShardId> = (0..SHARDS).map(|number| ShardId::from(format!("file-{number}").as_str())).collect();
-    let (source, input) = MemorySource::new(MemoryParams {
-        shards: shards.clone(),
-        waiting_records_most: WAITING_RECORDS,
-        retain: false,
-        faults: Vec::new(),
-    });
-    let (store, sinks) = (stores.store(), stores.sinks());
-    let intake = Intake {
-        stream: "replay".into(),
-        window: Arc::new(Window::new(limits(args.window), Cut::default())),
+    let run = Finite {
+        name: "replay",
+        worker,
+        window: args.window,
         permit,
         until_ms: args.until,
         input_bytes_max: files::TEXT_BYTES_MAX,
-        dead_letters: stores.dead_letters,
-        metrics: Arc::clone(&metrics),
-        observe: Box::new(|_| {}),
+        adopt_after: Duration::ZERO,
+        metrics: Arc::new(Metrics::new(&stores.sink_names())),
+        stores,
     };
-    let outbox = OutboxSettings { worker, adopt_after: Duration::ZERO, batch: EMIT_BATCH };
-    let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
-
-    let shown = progress::show(&metrics, &sink_names);
-    let feeding = tokio::spawn(feed(inputs, input, shards));
-    pipeline.run(&CancellationToken::new()).await?;
-    let fed = feeding.await.map_err(|error| Failure::Running(error.into()))?;
-    pipeline.settle().await?;
-    drop(shown);
-    summary::print(&summary::summary(&metrics, &sink_names, begun.elapsed()))?;
+    let (fed, summary) = run.run(|input, shards| feed(inputs, input, shards)).await?;
+    summary::print(&summary)?;
     fed.map_err(|error| Failure::Running(anyhow::anyhow!(error)))
 }
 
