@@ -9,6 +9,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod counted_leases;
 pub mod dead_letters;
 pub mod demo;
 pub mod failure;

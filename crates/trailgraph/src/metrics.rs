@@ -46,6 +46,7 @@ pub struct Metrics {
     open_shards_unread: IntGauge,
     leases_held: IntGauge,
     lease_events: IntCounterVec,
+    lease_writes: IntCounter,
     dirty: IntGauge,
     pending: IntGaugeVec,
     oldest_pending: GaugeVec,
@@ -140,6 +141,7 @@ impl Metrics {
             open_shards_unread: make.gauge("open_shards_unread", "Open shards that no live worker reads"),
             leases_held: make.gauge("leases_held", "Leases that this worker holds"),
             lease_events: make.counters("lease_events_total", "What happened to leases", &["kind"]),
+            lease_writes: make.counter("lease_writes_total", "Writes to the lease table"),
             dirty: make.gauge("dirty_resources", "Resources folded and not yet sealed"),
             pending: make
                 .register(IntGaugeVec::new(Maker::opts("pending_resources", "Rows that wait for a sink"), &["sink"])),
@@ -237,6 +239,11 @@ impl Metrics {
         let mut held = self.held();
         held.insert(shard.to_owned(), HeldShard { behind: (0.0, now), moved: now, uncovered: None });
         self.leases_held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
+    }
+
+    /// The lease table is written to.
+    pub fn lease_written(&self) {
+        self.lease_writes.inc();
     }
 
     /// A lease was lost: the shard is no longer this worker's to speak of.

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
+use crate::counted_leases::CountedLeases;
 use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::logs;
@@ -42,7 +43,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let source = KinesisSource::new(KinesisParams {
         client: kinesis_client().await?,
         stream: args.stream.clone(),
-        leases: Arc::new(leases),
+        leases: Arc::new(CountedLeases { leases, metrics: Arc::clone(&metrics) }),
         worker_id: worker.clone(),
         start: args.start,
         failover_after: args.failover_after,

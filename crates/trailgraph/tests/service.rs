@@ -121,6 +121,7 @@ async fn what_is_not_permitted_or_not_understood_is_counted_and_holds_nothing_ba
     assert!(metrics.contains("trailgraph_events_total{event=\"CreateBucket\",outcome=\"not_permitted\"} 3"));
     assert!(metrics.contains("trailgraph_dead_letters_total{reason=\"not_json\"} 1"));
     assert!(metrics.contains("trailgraph_s3_reads_total 0"));
+    assert!(!metrics.contains("trailgraph_lease_writes_total 0"), "taking a lease is a write");
     let letters = std::fs::read_to_string(sandbox.path("dead-letters.jsonl")).unwrap();
     let letters: Vec<Value> = letters.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(letters.len(), 2);
