@@ -81,11 +81,17 @@ impl DeadLetters {
             Some(open) => open,
             none => none.insert(append(&self.path).map_err(|error| named(&error))?),
         };
+        // Other workers may write to the same file: what is taken back must not be theirs.
+        open.lock().map_err(|error| named(&error))?;
         let before = open.metadata().map_err(|error| named(&error))?.len();
         let written = open.write_all(&lines).and_then(|()| open.sync_data());
         if written.is_err() {
             // A part of a line would spoil the next one. What cannot be taken back is at least ended.
             let _taken_back = open.set_len(before).or_else(|_| open.write_all(b"\n"));
+        }
+        let unlocked = open.unlock();
+        if written.is_err() || unlocked.is_err() {
+            // Closing the file gives up its lock, too.
             *file = None;
         }
         written.map_err(|error| named(&error))

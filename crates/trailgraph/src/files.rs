@@ -40,8 +40,8 @@ fn add(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     entries.iter().try_for_each(|entry| add(entry, files))
 }
 
-/// Calls `visit` with the bytes of each record in a file, until it has enough: each line, or the whole file where its first line is
-/// no JSON value by itself but the file is one.
+/// Calls `visit` with the bytes of each record in a file, until it has enough: each line, or the whole file where
+/// its first line is no JSON value by itself but the file is one.
 ///
 /// # Errors
 /// One line that names the path; what `visit` has seen stays seen.
@@ -60,6 +60,10 @@ pub fn read(path: &Path, mut visit: impl FnMut(Vec<u8>) -> ControlFlow<()>) -> R
     if line.as_ref().is_some_and(|line| !is_json(line)) {
         let mut whole = line.take().unwrap_or_default();
         text.by_ref().take(TEXT_BYTES_MAX as u64).read_to_end(&mut whole).map_err(named)?;
+        if !whole.ends_with(b"\n") {
+            // The limit may lie within a line, which is then read to its end.
+            text.by_ref().take(TEXT_BYTES_MAX as u64).read_until(b'\n', &mut whole).map_err(named)?;
+        }
         let lines: Vec<&[u8]> = match is_json(&whole) {
             true => vec![&whole],
             false => whole.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).collect(),

@@ -25,6 +25,7 @@ const RELEASE_MAX: Duration = Duration::from_secs(5);
 const EMISSIONS_MAX: Duration = Duration::from_secs(20);
 /// A sink that accepts nothing for so long fails a replay.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const OBSERVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that one worker runs on.
@@ -99,7 +100,11 @@ impl Pipeline {
                     Ok(())
                 }
             },
-            failed => failed,
+            failed => {
+                // A save that nobody drives any more must not hold what releasing needs.
+                drop(saving);
+                failed
+            }
         };
         wake_outboxes();
         let released = tokio::select! {
@@ -207,9 +212,17 @@ impl Pipeline {
             let tell = |round: Result<&EmitReport, &OutboxError>| told(self.metrics(), &name, round);
             // A row that was marked this very millisecond is adopted, too.
             let clock = || clock::now_ms() + 1;
-            outbox.drain(&CancellationToken::new(), PATIENCE, clock, tell).await.map_err(anyhow::Error::from)?;
-            let rejected = self.store.backlog(sink.name()).await?.rejected;
-            if rejected > 0 {
+            let backlog = loop {
+                outbox.drain(&CancellationToken::new(), PATIENCE, clock, &tell).await.map_err(anyhow::Error::from)?;
+                // What another worker has under way is pending until that worker clears it, or dies.
+                let backlog = self.store.backlog(sink.name()).await?;
+                if backlog.rows == 0 {
+                    break backlog;
+                }
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            };
+            if backlog.rejected > 0 {
+                let rejected = backlog.rejected;
                 return Err(Failure::Running(anyhow::anyhow!("{name} rejected {rejected} snapshots: see the log")));
             }
         }

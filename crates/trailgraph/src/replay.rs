@@ -1,7 +1,7 @@
 //! `trailgraph replay`: the same pipeline over files.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     logs::start(None, tracing::Level::WARN);
     let inputs = files::expand(&args.inputs).map_err(Failure::Usage)?;
+    must_not_read_what_it_writes(&inputs, &args.stores.dead_letters.0)?;
     let permit = Permit::from_args(&args.permit, Some(Permit::Any))?;
     let worker = worker_id();
     let stores = Stores::open(&args.stores, &worker)?;
@@ -48,6 +49,16 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     let (fed, summary) = run.run(|input, shards| feed(inputs, input, shards)).await?;
     summary::print(&summary)?;
     fed.map_err(|error| Failure::Running(anyhow::anyhow!(error)))
+}
+
+/// Letters that are still bad would be appended to the file that is being read.
+fn must_not_read_what_it_writes(inputs: &[PathBuf], dead_letters: &Path) -> Result<(), Failure> {
+    let written = dead_letters.canonicalize().ok();
+    if written.is_some() && inputs.iter().any(|input| input.canonicalize().ok() == written) {
+        let url = format!("file:{}", dead_letters.display());
+        return Err(Failure::flag("--dead-letters", url, "this replay reads that file; name another one to write to"));
+    }
+    Ok(())
 }
 
 async fn must_be_empty(stores: &Stores) -> Result<(), Failure> {

@@ -25,7 +25,7 @@ fn a_wrong_command_line_is_answered_before_anything_happens() {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("a-file"), "x").unwrap();
     std::fs::write(sandbox.path("permit.json"), "{\"accounts\": {\"12\": {}}}").unwrap();
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["run"], "--stream <NAME|ARN>"),
         (
             &["run", "--stream", "s"],
@@ -52,6 +52,10 @@ fn a_wrong_command_line_is_answered_before_anything_happens() {
         (
             &["run", "--stream", "s", "--permit-any", "--state", "sqlite:a-file/x.db"],
             "--state sqlite:a-file/x.db: a-file/x.db: unable to open database file",
+        ),
+        (
+            &["replay", "a-file", "--dead-letters", "file:./a-file"],
+            "--dead-letters file:./a-file: this replay reads that file",
         ),
         (&["replay", "absent.jsonl"], "absent.jsonl: No such file or directory"),
         (

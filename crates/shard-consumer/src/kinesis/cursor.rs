@@ -17,7 +17,8 @@ pub(super) struct Cursor {
     pace: Pace,
     budget: Budget,
     /// The last answer was empty, and not behind.
-    at_tip: bool,
+    /// When the shard last had nothing more.
+    tip_seen: Option<Instant>,
     failures: u32,
     complaint: Complaint,
 }
@@ -41,7 +42,7 @@ impl Cursor {
             iterator: None,
             pace: Pace::default(),
             budget,
-            at_tip: false,
+            tip_seen: None,
             failures: 0,
             complaint: Complaint::default(),
         }
@@ -100,7 +101,7 @@ impl Cursor {
     /// Leaves the iterator in place when the call fails: whether it is still good is for the caller to say.
     async fn fetch_records(&mut self, iterator: String) -> Result<Page, Fault> {
         sleep_until(self.pace.next_call(Instant::now())).await;
-        let room = self.budget.room(self.at_tip).await;
+        let room = self.budget.room(self.tip_seen).await;
         self.pace.called(Instant::now());
         let result = self.stream.records(&iterator).await;
         if result.is_err() {
@@ -112,7 +113,7 @@ impl Cursor {
         let bytes = records.iter().map(|record| record.data.len()).sum();
         let (no_more, empty) = (behind_latest_ms == 0, records.is_empty());
         self.pace.answered(Instant::now(), bytes, no_more, empty);
-        self.at_tip = no_more && empty;
+        self.tip_seen = (no_more && empty).then(Instant::now);
         if let Some(last) = records.last() {
             self.position = last.position();
         }

@@ -15,7 +15,7 @@ use support::{Gate, World, name, texts};
 /// Long enough that no lease expires by itself within a test.
 const LONG: Duration = Duration::from_secs(120);
 /// Long enough that a busy machine renews in time.
-const SHORT: Duration = Duration::from_secs(4);
+const SHORT: Duration = Duration::from_secs(6);
 
 fn numbered(what: &str, numbers: std::ops::Range<u32>) -> impl Iterator<Item = String> {
     numbers.map(move |number| format!("{what}-{number}"))
