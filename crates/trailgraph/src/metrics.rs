@@ -1,6 +1,9 @@
 //! Every metric, as a verb. Names and labels are a contract; all label values known beforehand exist from the
 //! start, so that a rate over them is never absent.
 
+mod maker;
+mod totals;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,10 +11,14 @@ use std::time::{Duration, Instant};
 use bucket_state::{Ignored, Malformed, supported};
 use emitter::{Backlog, EmitReport, SaveReport, Verdict};
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 use shard_consumer::Batch;
+
+use maker::Maker;
+
+pub use totals::Totals;
 
 /// The reason under which events after `--until` are ignored.
 pub const AFTER_UNTIL: &str = "after_until";
@@ -71,47 +78,6 @@ struct HeldShard {
     moved: Instant,
     /// Since when there are records that no checkpoint covers.
     uncovered: Option<Instant>,
-}
-
-/// Makes metrics in one registry. Names and labels are constants, so making them cannot fail.
-struct Maker(Registry);
-
-impl Maker {
-    fn opts(name: &str, help: &str) -> Opts {
-        Opts::new(name, help).namespace("trailgraph")
-    }
-
-    fn register<M: prometheus::core::Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
-        let metric = metric.expect("metric names and labels are valid");
-        self.0.register(Box::new(metric.clone())).expect("metric names are distinct");
-        metric
-    }
-
-    fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.register(IntCounter::with_opts(Self::opts(name, help)))
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.register(IntCounterVec::new(Self::opts(name, help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.register(IntGauge::with_opts(Self::opts(name, help)))
-    }
-
-    fn gauges(&self, name: &str, help: &str, label: &str) -> GaugeVec {
-        self.register(GaugeVec::new(Self::opts(name, help), &[label]))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        let opts = HistogramOpts::new(name, help).namespace("trailgraph").buckets(buckets.to_vec());
-        self.register(Histogram::with_opts(opts))
-    }
-
-    fn histograms(&self, name: &str, help: &str, label: &str) -> HistogramVec {
-        let opts = HistogramOpts::new(name, help).namespace("trailgraph").buckets(SECONDS.to_vec());
-        self.register(HistogramVec::new(opts, &[label]))
-    }
 }
 
 impl Metrics {
@@ -353,63 +319,6 @@ impl Metrics {
         }
     }
 
-    /// Everything counted so far, for a summary.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        let by_label = |counters: &IntCounterVec, labels: &[&str]| counters.with_label_values(labels).get();
-        let events = |outcome: &str| {
-            supported()
-                .iter()
-                .map(|call| call.name)
-                .chain([OTHER])
-                .map(|event| by_label(&self.events, &[event, outcome]))
-                .sum()
-        };
-        let reasons = Ignored::ALL.iter().map(|reason| reason.as_str()).chain([AFTER_UNTIL]);
-        let nonzero = |(_, count): &(&'static str, u64)| *count > 0;
-        Totals {
-            records: self.records.get(),
-            applied: events("applied"),
-            not_permitted: events("not_permitted"),
-            ignored: reasons.map(|reason| (reason, by_label(&self.ignored, &[reason]))).filter(nonzero).collect(),
-            dead_letters: Malformed::ALL
-                .iter()
-                .map(|reason| (reason.as_str(), by_label(&self.dead_letters, &[reason.as_str()])))
-                .filter(nonzero)
-                .collect(),
-            saved: by_label(&self.saves, &["saved"]),
-            contested: self.contested.get(),
-            windows: self.window_events.get_sample_count(),
-        }
-    }
-
-    /// Snapshots on which `sink` has spoken with `outcome`.
-    #[must_use]
-    pub fn snapshots(&self, sink: &str, outcome: &str) -> u64 {
-        self.snapshots.with_label_values(&[sink, outcome]).get()
-    }
-
-    /// The time within which a share of all was at `stage`, as Prometheus estimates it from the buckets.
-    #[must_use]
-    pub fn freshness_quantile(&self, stage: &str, share: f64) -> Option<Duration> {
-        use prometheus::core::Metric;
-        let metric = self.freshness.with_label_values(&[stage]).metric();
-        let histogram = metric.get_histogram();
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let rank = histogram.get_sample_count() as f64 * share;
-        let (mut below, mut lower) = (0_u64, 0.0);
-        for bucket in histogram.get_bucket() {
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            let (upto, before) = (bucket.cumulative_count() as f64, below as f64);
-            if upto >= rank && upto > before {
-                let estimate = lower + (bucket.upper_bound() - lower) * (rank - before) / (upto - before);
-                return Some(Duration::from_secs_f64(estimate));
-            }
-            (below, lower) = (bucket.cumulative_count(), bucket.upper_bound());
-        }
-        None
-    }
-
     fn observe(&self, stage: &str, from_ms: i64, to_ms: i64) {
         self.freshness.with_label_values(&[stage]).observe(seconds(from_ms, to_ms));
     }
@@ -423,25 +332,4 @@ impl Metrics {
 #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 ms")]
 fn seconds(from_ms: i64, to_ms: i64) -> f64 {
     to_ms.saturating_sub(from_ms).max(0) as f64 / 1_000.0
-}
-
-/// Counts of a whole run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Records read.
-    pub records: u64,
-    /// Events folded.
-    pub applied: u64,
-    /// Events of accounts that are not permitted.
-    pub not_permitted: u64,
-    /// Records without effect, by reason.
-    pub ignored: Vec<(&'static str, u64)>,
-    /// Records that were not understood, by reason.
-    pub dead_letters: Vec<(&'static str, u64)>,
-    /// Rows written.
-    pub saved: u64,
-    /// Facets that became contested.
-    pub contested: u64,
-    /// Windows sealed.
-    pub windows: u64,
 }
