@@ -1,7 +1,7 @@
 //! Real CloudTrail records of an intrusion in July 2023: read where they lie, and not kept here.
 //!
 //! `TRAILGRAPH_REAL_RECORDS` names the folder with `invictus-ir-aws_dataset.jsonl.gz` (public repository
-//! invictus-ir/aws_dataset). `cargo xtask test` says whether it is set.
+//! invictus-ir/aws_dataset). Where it is set, `cargo xtask test` turns on the feature that builds this file.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
 
@@ -17,11 +17,13 @@ use support::Sandbox;
 
 const UNTIL: &str = "2023-07-10T12:27:00Z";
 
-fn file() -> Option<PathBuf> {
-    let folder = PathBuf::from(std::env::var_os("TRAILGRAPH_REAL_RECORDS")?);
+fn file() -> PathBuf {
+    let folder =
+        std::env::var_os("TRAILGRAPH_REAL_RECORDS").expect("TRAILGRAPH_REAL_RECORDS names the records' folder");
+    let folder = PathBuf::from(folder);
     let file = folder.join("invictus-ir-aws_dataset.jsonl.gz");
     assert!(file.is_file(), "TRAILGRAPH_REAL_RECORDS: {} is not there", file.display());
-    Some(file)
+    file
 }
 
 fn lines(file: &PathBuf) -> Vec<Vec<u8>> {
@@ -42,7 +44,7 @@ fn counted(summary: &str, name: &str) -> usize {
 
 #[test]
 fn the_graph_of_a_moment_shows_the_three_buckets_that_stood_then() {
-    let Some(file) = file() else { return };
+    let file = file();
     let sandbox = Sandbox::new();
     let summary = sandbox.succeed(&["replay", file.to_str().unwrap(), "--until", UNTIL]);
     let graph = sandbox.graph();
@@ -61,7 +63,7 @@ fn the_graph_of_a_moment_shows_the_three_buckets_that_stood_then() {
 
 #[test]
 fn in_the_end_every_bucket_was_deleted() {
-    let Some(file) = file() else { return };
+    let file = file();
     let sandbox = Sandbox::new();
     let summary = sandbox.succeed(&["replay", file.to_str().unwrap()]);
     assert_eq!(sandbox.graph(), serde_json::json!({"entities": [], "relationships": []}));
