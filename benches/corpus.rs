@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bucket_state::{BucketState, Deltas, Event, Parsed, Parser, ResourceId};
+use bucket_state::{Deltas, Event, Parsed, Parser, ResourceId, ResourceState};
 use trailgraph::generate::{Generated, Traffic};
 
 /// Events in the corpus.
@@ -39,7 +39,7 @@ pub fn events() -> Vec<(Event, i64)> {
 
 /// The corpus as windows of this many events: what each makes of its buckets.
 #[must_use]
-pub fn windows(events_each: usize) -> Vec<Vec<(ResourceId, BucketState)>> {
+pub fn windows(events_each: usize) -> Vec<Vec<(ResourceId, ResourceState)>> {
     let window = |events: &[(Event, i64)]| {
         let deltas = Deltas::default();
         events.iter().for_each(|(event, arrived_ms)| deltas.fold(event, *arrived_ms));
@@ -50,7 +50,7 @@ pub fn windows(events_each: usize) -> Vec<Vec<(ResourceId, BucketState)>> {
 
 /// What is stored of each bucket at the end of the corpus.
 #[must_use]
-pub fn states() -> Vec<(ResourceId, BucketState)> {
+pub fn states() -> Vec<(ResourceId, ResourceState)> {
     windows(usize::MAX).into_iter().flatten().collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bucket_state::{BucketState, Deltas, ResourceId, project};
+use bucket_state::{AccountLevel, Deltas, ResourceId, ResourceState, project};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
@@ -28,7 +28,7 @@ fn deltas_into_states(bencher: Bencher<'_, '_>, events_each: usize) {
     let windows = corpus::windows(events_each);
     let deltas = ItemsCount::new(windows.iter().map(Vec::len).sum::<usize>());
     bencher.counter(deltas).with_inputs(|| windows.clone()).bench_local_values(|windows| {
-        let mut states: HashMap<ResourceId, BucketState> = HashMap::new();
+        let mut states: HashMap<ResourceId, ResourceState> = HashMap::new();
         for (id, delta) in windows.into_iter().flatten() {
             states.entry(id).or_default().merge(delta);
         }
@@ -53,7 +53,7 @@ fn decode(bencher: Bencher<'_, '_>) {
     let counted = bencher.counter(ItemsCount::new(stored.len())).counter(BytesCount::new(bytes));
     counted.bench_local(|| {
         for state in &stored {
-            drop(divan::black_box(BucketState::decode(state)));
+            drop(divan::black_box(ResourceState::decode(state)));
         }
     });
 }
@@ -64,11 +64,11 @@ fn project_and_digest(bencher: Bencher<'_, '_>) {
     let states = corpus::states();
     bencher.counter(ItemsCount::new(states.len())).bench_local(|| {
         for (id, state) in &states {
-            divan::black_box(project(id, state).digest());
+            divan::black_box(project(id, state, AccountLevel::Silent).digest());
         }
     });
 }
 
-fn encoded(states: &[(ResourceId, BucketState)]) -> Vec<Vec<u8>> {
+fn encoded(states: &[(ResourceId, ResourceState)]) -> Vec<Vec<u8>> {
     states.iter().map(|(_, state)| state.encode()).collect()
 }

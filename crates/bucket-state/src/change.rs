@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::body::{self, Body};
-use crate::catalogue::{ACL_KEYS, Call, Effect, Facet};
+use crate::catalogue::{ACL_KEYS, Call, Effect, Facet, Recorded};
 use crate::event::{Change, TagChange};
+use crate::keyed::TAGS_MAX;
 use crate::parameters::Parameters;
 use crate::register::{Setting, Unknown};
-use crate::tags::TAGS_MAX;
 
 /// A body larger than this makes its facet unknown. CloudTrail itself cuts request parameters at 100 KB.
 const BODY_BYTES_MAX: usize = 128 << 10;
@@ -17,27 +17,32 @@ const BODY_DEPTH_MAX: usize = 64;
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 
+/// A configuration of many is smaller: S3 has limits on each of its parts.
+const BODY_BY_ID_BYTES_MAX: usize = 8 << 10;
+/// S3's limit on the id of a configuration, in characters.
+const ID_CHARS_MAX: usize = 64;
+
 /// A body nested more deeply than any real one.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is nested more than {BODY_DEPTH_MAX} levels deep")]
-pub(crate) struct TooDeep(&'static [&'static str]);
+#[error("{0} is nested more than {BODY_DEPTH_MAX} levels deep")]
+pub(crate) struct TooDeep(&'static str);
 
-/// The change that `call` made to a bucket in `region`.
+/// The change that `call` made to a resource in `region`.
 pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<Change, TooDeep> {
     Ok(match call.effect {
-        Effect::DeleteBucket => Change::Delete,
-        Effect::CreateBucket => {
-            let acl = match recorded(parameters, ACL_KEYS)? {
-                // Whoever names no ACL gets a private one.
-                Setting::Unknown(Unknown::NotRecorded) => {
-                    Setting::Set(Body::from_parts([("x-amz-acl", "\"private\"")]))
-                }
-                told => told,
-            };
-            Change::Create { acl, proves_new: region != "us-east-1" }
+        Effect::CreateBucket => create_bucket(parameters, region)?,
+        Effect::CreateAccessPoint => {
+            let request = setting(parameters.document("CreateAccessPointRequest"), BODY_BYTES_MAX)?;
+            Change::Create { writes: vec![(Facet::AccessPoint, request)], proves_new: true }
         }
-        Effect::Put(facet, keys) => Change::Write(facet, recorded(parameters, keys)?),
+        Effect::DeleteBucket | Effect::DeleteAccessPoint => Change::Delete,
+        Effect::Put(facet, recorded) => Change::Write(facet, setting(told(parameters, recorded), BODY_BYTES_MAX)?),
         Effect::Delete(facet) => Change::Write(facet, Setting::Cleared),
+        Effect::PutById(facet, Recorded::Never) => by_id(parameters, facet, Setting::Set(Body::from_parts([]))),
+        Effect::PutById(facet, recorded) => {
+            by_id(parameters, facet, setting(told(parameters, recorded), BODY_BY_ID_BYTES_MAX)?)
+        }
+        Effect::DeleteById(facet) => by_id(parameters, facet, Setting::Cleared),
         Effect::TagResource => single_tags(
             parameters,
             "TagResourceRequest",
@@ -56,20 +61,66 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
     })
 }
 
-/// The body under the first level of `keys`: unknown where CloudTrail left it out.
-fn recorded(parameters: &Parameters<'_>, keys: &'static [&'static str]) -> Result<Setting, TooDeep> {
-    let parts = match parameters.told(keys) {
+/// What a creation writes besides: the ACL always, since whoever names none gets a private one; ownership and tags
+/// only where they are named.
+fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, TooDeep> {
+    let acl = match setting(parameters.told(ACL_KEYS), BODY_BYTES_MAX)? {
+        Setting::Unknown(Unknown::NotRecorded) => Setting::Set(Body::from_parts([("x-amz-acl", "\"private\"")])),
+        told => told,
+    };
+    let mut writes = vec![(Facet::Acl, acl)];
+    match setting(parameters.told(&["x-amz-object-ownership"]), BODY_BYTES_MAX)? {
+        Setting::Unknown(Unknown::NotRecorded) => {}
+        told => writes.push((Facet::Ownership, told)),
+    }
+    if !parameters.value("CreateBucketConfiguration")["Tags"].is_null() {
+        writes.push((Facet::Tags, setting(parameters.told(&["CreateBucketConfiguration"]), BODY_BYTES_MAX)?));
+    }
+    Ok(Change::Create { writes, proves_new: region != "us-east-1" })
+}
+
+/// What a record tells: keys of the request parameters with the texts of their values, or why there are none.
+type Told<'a> = Result<Vec<(&'static str, &'a str)>, Unknown>;
+
+fn told<'a>(parameters: &Parameters<'a>, recorded: Recorded) -> Told<'a> {
+    match recorded {
+        Recorded::Xml(root) => parameters.document(root),
+        Recorded::Keys(keys) => parameters.told(keys),
+        Recorded::Never => Err(Unknown::NotRecorded),
+    }
+}
+
+/// What was told as a facet's value.
+fn setting(told: Told<'_>, bytes_max: usize) -> Result<Setting, TooDeep> {
+    let parts = match told {
         Ok(parts) => parts,
         Err(why) => return Ok(Setting::Unknown(why)),
     };
     let body = Body::from_parts(parts.iter().copied());
-    if body.len() > BODY_BYTES_MAX {
+    if body.len() > bytes_max {
         return Ok(Setting::Unknown(Unknown::TooLarge));
     }
-    if parts.iter().any(|(_, json)| depth(json) > BODY_DEPTH_MAX) {
-        return Err(TooDeep(keys));
+    match parts.iter().find(|(_, json)| depth(json) > BODY_DEPTH_MAX) {
+        Some((key, _)) => Err(TooDeep(key)),
+        None => Ok(Setting::Set(body)),
     }
-    Ok(Setting::Set(body))
+}
+
+/// One configuration of a facet; where the record does not tell which, or S3 cannot have taken its id, all of them
+/// are unknown.
+fn by_id(parameters: &Parameters<'_>, facet: Facet, setting: Setting) -> Change {
+    let id = body::filled(&parameters.value("id")).or_else(|| {
+        let document = parameters.value("InventoryConfiguration");
+        body::filled(&document["Id"])
+    });
+    match id {
+        Some(id) if id.chars().count() <= ID_CHARS_MAX => Change::WriteById(facet, id.into(), setting),
+        Some(_) => Change::Write(facet, Setting::Unknown(Unknown::TooLarge)),
+        None => {
+            let why = parameters.told(&["id"]).err().unwrap_or(Unknown::NotRecorded);
+            Change::Write(facet, Setting::Unknown(why))
+        }
+    }
 }
 
 /// Single tags; where the record does not tell which, or S3 cannot have taken them, the whole set is unknown.

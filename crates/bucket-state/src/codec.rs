@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use crate::state::BucketState;
+use crate::state::ResourceState;
 
 /// The version that this build writes, and the newest that it reads. Changes are additive.
 pub(crate) const SCHEMA_VERSION: u8 = 1;
@@ -15,9 +15,10 @@ pub(crate) const SCHEMA_VERSION: u8 = 1;
 ///
 /// No state that this build writes comes near. JSON makes six bytes of a control character, so an origin
 /// (identity and event ID of 128 bytes, actor of 2,048) takes less than 14 KiB, a tie of four identities
-/// 4 KiB, and a register 18 KiB without its value. Seven facets of 128 KiB, 16 creations, five single registers
-/// and 1,000 tags with 384 characters of key and value (2 KiB and some) make 22 MiB.
-const STATE_BYTES_MAX: usize = 64 << 20;
+/// 4 KiB, and a register 18 KiB without its value. 19 facets of 128 KiB, 16 creations, five single registers and
+/// 1,000 tags with 384 characters of key and value (2 KiB and some) make 23 MiB; 2,000 configurations of 8 KiB and
+/// 6,000 without a body, 158 MiB.
+const STATE_BYTES_MAX: usize = 256 << 20;
 
 /// Why a stored state could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum DecodeError {
     Damaged(String),
 }
 
-impl BucketState {
+impl ResourceState {
     /// The state as bytes for a store.
     ///
     /// # Panics

@@ -5,13 +5,13 @@ use foldhash::fast::RandomState;
 
 use crate::event::Event;
 use crate::resource::ResourceId;
-use crate::state::BucketState;
+use crate::state::ResourceState;
 
 /// An empty state plus the events of one window, with the times that freshness is measured from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
     /// The folded events.
-    pub state: BucketState,
+    pub state: ResourceState,
     /// Events folded, duplicates included.
     pub events: u64,
     /// When the oldest of them arrived in the stream, in milliseconds since 1970.
@@ -23,7 +23,7 @@ pub struct Delta {
 impl Delta {
     fn of(event: &Event, arrived_ms: i64) -> Self {
         let happened_ms = event.origin.stamp.second * 1_000;
-        Self { state: BucketState::of(event), events: 1, arrived_ms, happened_ms }
+        Self { state: ResourceState::of(event), events: 1, arrived_ms, happened_ms }
     }
 
     fn fold(&mut self, event: &Event, arrived_ms: i64) {

@@ -1,4 +1,4 @@
-//! One successful mutation of one bucket.
+//! One successful mutation of one resource.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::stamp::Origin;
 /// A change, parsed and judged: everything in it is folded as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The bucket.
+    /// The bucket, the account or the access point.
     pub resource: ResourceId,
     /// CloudTrail's name of the call.
     pub name: &'static str,
     /// When, by whom, and the event's identity.
     pub origin: Arc<Origin>,
-    /// The Region that the bucket lives in.
+    /// The Region that the resource lives in; of an account, where the call was made.
     pub region: Box<str>,
-    /// The account that owns the bucket, where the record tells.
+    /// The account that owns the resource, where the record tells.
     pub owner: Option<Owner>,
     /// The account whose trail this record came from.
     pub recipient: Box<str>,
@@ -40,18 +40,21 @@ pub struct Owner {
 /// What a call did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// `CreateBucket` succeeded, which writes the ACL. Outside us-east-1 it proves that the bucket is new;
-    /// there, creating one's own bucket again succeeds and keeps its configuration.
+    /// The resource was created. In us-east-1 creating one's own bucket again succeeds and keeps its configuration;
+    /// everywhere else, success proves that there was none.
     Create {
-        /// The ACL of the request: canned, by grants, private if it names none, or unknown.
-        acl: Setting,
-        /// Whether the bucket cannot have existed before.
+        /// What the request wrote by the way: a bucket's ACL in any case.
+        writes: Vec<(Facet, Setting)>,
+        /// Whether the resource cannot have existed before.
         proves_new: bool,
     },
-    /// `DeleteBucket` succeeded.
+    /// The resource was deleted.
     Delete,
     /// A facet was set, cleared, or set to something not recorded.
     Write(Facet, Setting),
+    /// One of a facet's configurations was set or cleared. (Where the record does not tell which, all of them are
+    /// unknown: a [`Change::Write`].)
+    WriteById(Facet, Box<str>, Setting),
     /// Single tags were set or removed. (Where the record does not tell which, the whole set is unknown: a
     /// [`Change::Write`].)
     Tags(Vec<TagChange>),

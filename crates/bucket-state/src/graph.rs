@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::resource::ResourceId;
+use crate::resource::{ResourceId, is_account};
 
 /// A node: flat properties, `_key`, `_type` and `_class` among them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,13 @@ impl Relationship {
     pub(crate) fn with(mut self, property: &str, value: impl Into<Value>) -> Self {
         self.properties.insert(property.to_owned(), value.into());
         self
+    }
+
+    pub(crate) fn with_some(self, property: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(property, value),
+            None => self,
+        }
     }
 
     /// The globally unique key.
@@ -173,6 +180,9 @@ fn by_prefix(key: &str) -> (&'static str, &'static [&'static str], &str) {
     match service {
         "s3" => ("aws_s3_bucket", &["DataStore"], last),
         "kms" => ("aws_kms_key", &["Key"], last),
+        "lambda" => ("aws_lambda_function", &["Function"], key.split(':').nth(6).unwrap_or(last)),
+        "sqs" => ("aws_sqs_queue", &["Queue"], last),
+        "sns" => ("aws_sns_topic", &["Channel"], last),
         "iam" if last == "root" => ("aws_account", &["Account"], key.split(':').nth(4).unwrap_or(key)),
         "iam" if last.starts_with("user/") => ("aws_iam_user", &["User"], last.rsplit('/').next().unwrap_or(last)),
         "iam" if last.starts_with("role/") => {
@@ -183,6 +193,5 @@ fn by_prefix(key: &str) -> (&'static str, &'static [&'static str], &str) {
 }
 
 fn account_of(key: &str) -> Option<&str> {
-    let account = key.strip_prefix("arn:")?.split(':').nth(3)?;
-    (account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
+    key.strip_prefix("arn:")?.split(':').nth(3).filter(|account| is_account(account))
 }

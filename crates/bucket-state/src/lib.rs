@@ -1,16 +1,19 @@
-//! The state of an S3 bucket, folded from CloudTrail events in any order.
+//! The state of an S3 bucket, folded from CloudTrail events in any order. Access points and what is set for a whole
+//! account have states of their own.
 //!
 //! ```text
-//! bytes ─parse─▶ Event ─fold─▶ Delta ─merge─▶ BucketState ─project─▶ Snapshot
+//! bytes ─parse─▶ Event ─fold─▶ Delta ─merge─▶ ResourceState ─project─▶ Snapshot
 //! ```
 //!
 //! A state is a join-semilattice: merging is commutative, associative and idempotent, so duplicates, disorder,
 //! replays and any split of the work over processes end in the same state. This crate does no I/O and reads
-//! no clock, and only [`parse`](Parser::parse) and [`decode`](BucketState::decode) can fail.
+//! no clock, and only [`parse`](Parser::parse) and [`decode`](ResourceState::decode) can fail.
 
+mod access_point;
+mod account;
 mod acl;
+mod blocks;
 mod body;
-mod bucket;
 mod catalogue;
 mod change;
 mod codec;
@@ -18,21 +21,25 @@ mod creations;
 mod delta;
 mod envelope;
 mod event;
+mod exposure;
 mod facets;
 mod graph;
+mod keyed;
+mod living;
 mod parameters;
 mod parse;
 mod parsed;
 mod policy;
 mod project;
+mod provenance;
 mod record;
 mod register;
 mod resource;
 mod stamp;
 mod state;
-mod tags;
 mod text;
 
+pub use account::{AccountLevel, account_of};
 pub use body::Body;
 pub use catalogue::{Call, Facet, supported};
 pub use codec::DecodeError;
@@ -43,6 +50,6 @@ pub use parse::Parser;
 pub use parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX};
 pub use project::{contested, project};
 pub use register::{Setting, Unknown};
-pub use resource::ResourceId;
+pub use resource::{Kind, ResourceId};
 pub use stamp::{Origin, Stamp};
-pub use state::BucketState;
+pub use state::ResourceState;

@@ -27,11 +27,28 @@ impl<'a> Parameters<'a> {
 
     /// What the record tells under `keys`, or why it tells nothing: CloudTrail left it out, or it never was there.
     pub(crate) fn told(&self, keys: &[&'static str]) -> Result<Vec<(&'static str, &'a str)>, Unknown> {
-        if self.get("omitted") == Some("true") {
-            return Err(Unknown::Omitted);
-        }
+        self.not_omitted()?;
         let told: Vec<_> = keys.iter().filter_map(|key| Some((*key, self.get(key)?))).collect();
         if told.is_empty() { Err(Unknown::NotRecorded) } else { Ok(told) }
+    }
+
+    /// The XML document that the request carried, as if under its expected root: S3 takes any, and the record shows
+    /// the one that was sent.
+    pub(crate) fn document(&self, root: &'static str) -> Result<Vec<(&'static str, &'a str)>, Unknown> {
+        let told = self.told(&[root]);
+        if told != Err(Unknown::NotRecorded) {
+            return told;
+        }
+        let is_element = |key: &str, json: &str| json.starts_with('{') && key != "accessControlList";
+        let mut others = self.0.iter().filter(|(key, value)| is_element(key, value.get()));
+        match (others.next(), others.next()) {
+            (Some((_, only)), None) => Ok(vec![(root, only.get())]),
+            _ => told,
+        }
+    }
+
+    fn not_omitted(&self) -> Result<(), Unknown> {
+        if self.get("omitted") == Some("true") { Err(Unknown::Omitted) } else { Ok(()) }
     }
 }
 

@@ -8,7 +8,7 @@ pub const RECORD_BYTES_MAX: usize = 10 << 20;
 /// What one record turned out to be.
 #[derive(Debug)]
 pub enum Parsed<'a> {
-    /// A successful mutation of a bucket.
+    /// A successful mutation of a resource.
     Event(Event),
     /// Well formed, and without effect.
     Ignored {
@@ -49,8 +49,8 @@ pub enum Malformed {
     FutureEvent,
     /// A major version of the record format that this build does not know.
     UnsupportedVersion,
-    /// A bucket's call that names no bucket.
-    NoBucket,
+    /// The call names no bucket, account or access point that there can be.
+    NoResource,
 }
 
 impl Malformed {
@@ -65,7 +65,7 @@ impl Malformed {
         Self::BadTime,
         Self::FutureEvent,
         Self::UnsupportedVersion,
-        Self::NoBucket,
+        Self::NoResource,
     ];
 
     /// The reason as a metric's label and in a dead letter.
@@ -81,7 +81,7 @@ impl Malformed {
             Self::BadTime => "bad_time",
             Self::FutureEvent => "future_event",
             Self::UnsupportedVersion => "unsupported_version",
-            Self::NoBucket => "no_bucket",
+            Self::NoResource => "no_resource",
         }
     }
 }

@@ -3,47 +3,67 @@
 //! Everything that AWS adds by itself (defaults) or that follows from several facets is worked out here and
 //! never stored, so a better answer needs no replay.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::bucket::{Bucket, Known};
+use crate::access_point;
+use crate::account::{self, AccountLevel, Level};
 use crate::catalogue::Facet;
 use crate::facets::{self, Parts};
 use crate::graph::{Entity, FarEnd, Relationship, Snapshot};
-use crate::resource::ResourceId;
-use crate::stamp::Origin;
-use crate::state::BucketState;
+use crate::living::Living;
+use crate::provenance;
+use crate::resource::{Kind, ResourceId};
+use crate::state::ResourceState;
 
-/// The part of the graph that a bucket's state makes: empty where the bucket does not exist.
+/// The part of the graph that a resource's state makes: empty where the resource does not exist. What is set for the
+/// whole `account` of a bucket has a say in its exposure; to others it means nothing.
 #[must_use]
-pub fn project(id: &ResourceId, state: &BucketState) -> Snapshot {
-    let Some(bucket) = Bucket::existing(id, state) else {
+pub fn project(id: &ResourceId, state: &ResourceState, account: AccountLevel<'_>) -> Snapshot {
+    let Some(living) = Living::existing(id, state) else {
         let provenance = json!([]);
         return Snapshot { resource: id.clone(), entities: vec![], relationships: vec![], provenance };
     };
-    let mut parts = Parts { entity: frame(&bucket), others: Vec::new(), relationships: Vec::new() };
-    parts.relationships.extend(account_edge(&bucket));
-    facets::project(&bucket, &mut parts);
-
-    let contested = bucket.contested();
-    let provenance = provenance(&bucket, &contested);
+    let contested = living.contested();
+    let (mut parts, provenance) = match id.kind() {
+        Kind::Bucket => {
+            let level = Level::of(account);
+            (bucket(&living, &level), provenance::of_bucket(&living, &level, &contested))
+        }
+        Kind::Account => {
+            (account::project(&living), provenance::of_facets(&living, &[Facet::AccountPublicAccessBlock], &contested))
+        }
+        Kind::AccessPoint => (
+            access_point::project(&living),
+            provenance::of_facets(&living, &[Facet::AccessPoint, Facet::Policy], &contested),
+        ),
+    };
     if !contested.is_empty() {
         parts.entity.set("contestedFacets", contested);
     }
-    let mut entities = parts.others;
-    entities.push(parts.entity);
+    let Parts { entity, others: mut entities, mut relationships } = parts;
+    entities.push(entity);
     entities.sort_by(|a, b| a.key().cmp(b.key()));
-    parts.relationships.sort_by(|a, b| a.key().cmp(b.key()));
-    Snapshot { resource: id.clone(), entities, relationships: parts.relationships, provenance }
+    relationships.sort_by(|a, b| a.key().cmp(b.key()));
+    // S3 lets no two rules of a configuration have one id; a record that does makes one edge.
+    relationships.dedup_by(|a, b| a.key() == b.key());
+    Snapshot { resource: id.clone(), entities, relationships, provenance }
 }
 
-/// The facets of an existing bucket whose last write CloudTrail's times leave open, sorted.
+fn bucket(bucket: &Living<'_>, account: &Level<'_>) -> Parts {
+    let mut parts = Parts::new(frame(bucket));
+    parts.relationships.extend(account_edge(bucket));
+    facets::project(bucket, account, &mut parts);
+    parts
+}
+
+/// The facets of an existing resource whose last write CloudTrail's times leave open, sorted.
 #[must_use]
-pub fn contested(id: &ResourceId, state: &BucketState) -> Vec<&'static str> {
-    Bucket::existing(id, state).map_or_else(Vec::new, |bucket| bucket.contested())
+pub fn contested(id: &ResourceId, state: &ResourceState) -> Vec<&'static str> {
+    Living::existing(id, state).map_or_else(Vec::new, |bucket| bucket.contested())
 }
 
 /// The properties that do not depend on a facet.
-fn frame(bucket: &Bucket<'_>) -> Entity {
+fn frame(bucket: &Living<'_>) -> Entity {
     let (key, name) = (bucket.id.as_str(), bucket.id.name());
     let mut entity = Entity::new(key, "aws_s3_bucket", &["DataStore"], name);
     entity.set("bucketName", name);
@@ -54,19 +74,12 @@ fn frame(bucket: &Bucket<'_>) -> Entity {
         entity.set("region", region);
         entity.set("webLink", web_link(bucket.id.partition(), region, name));
     }
-    if let Some(created) = bucket.created() {
-        entity.set("createdOn", created.stamp.second * 1_000);
-        entity.set_some("createdBy", created.actor.as_deref());
-    }
-    if let Some(touched) = bucket.touched() {
-        entity.set("updatedOn", touched.second() * 1_000);
-        entity.set_some("updatedBy", touched.origin.actor.as_deref());
-    }
+    bucket.describe_life(&mut entity);
     entity
 }
 
 /// Account → bucket.
-fn account_edge(bucket: &Bucket<'_>) -> Option<Relationship> {
+fn account_edge(bucket: &Living<'_>) -> Option<Relationship> {
     let account = format!("arn:{}:iam::{}:root", bucket.id.partition(), bucket.account()?);
     let key = bucket.id.as_str();
     Some(Relationship::new("aws_account_has_s3_bucket", "HAS", &account, key, &[], FarEnd::From))
@@ -85,36 +98,4 @@ fn web_link(partition: &str, region: &str, name: &str) -> String {
         _ => "s3.console.aws.amazon.com",
     };
     format!("https://{console}/s3/buckets/{name}?region={region}")
-}
-
-/// Per facet: where its value comes from.
-fn provenance(bucket: &Bucket<'_>, contested: &[&str]) -> Value {
-    let from = |source: &str, origin: Option<&Origin>| {
-        json!({
-            "source": source,
-            "eventId": origin.map(|origin| &origin.event_id),
-            "eventTime": origin.map(|origin| origin.stamp.second * 1_000),
-            "actor": origin.and_then(|origin| origin.actor.as_deref()),
-        })
-    };
-    let mut facets =
-        vec![("creation", from(if bucket.created().is_some() { "event" } else { "unknown" }, bucket.created()))];
-    for facet in Facet::ALL {
-        let origin = bucket.origin(facet);
-        let mut entry = match bucket.known(facet) {
-            Known::Set(_) | Known::Cleared => from("event", origin),
-            Known::Default => from("default", None),
-            Known::Unknown(_) => from("unknown", origin),
-        };
-        if let Known::Unknown(Some(why)) = bucket.known(facet) {
-            entry["reason"] = json!(why);
-        }
-        facets.push((facet.as_str(), entry));
-    }
-    let entry = |(facet, mut entry): (&str, Value)| {
-        entry["facet"] = facet.into();
-        entry["contested"] = contested.contains(&facet).into();
-        entry
-    };
-    facets.into_iter().map(entry).collect()
 }

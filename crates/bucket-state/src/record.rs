@@ -14,7 +14,7 @@ use crate::change;
 use crate::event::{Event, Owner};
 use crate::parameters::Parameters;
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
-use crate::resource::ResourceId;
+use crate::resource::{Kind, ResourceId, is_account};
 use crate::stamp::{Origin, Stamp};
 use crate::text::Text;
 
@@ -26,7 +26,7 @@ const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
 const IDENTITY_BYTES_MAX: usize = 128;
 const REGION_BYTES_MAX: usize = 64;
 const ACTOR_BYTES_MAX: usize = 2_048;
-/// How much of a name that cannot be a bucket's is shown.
+/// How much of a name that names nothing is shown.
 const SHOWN_CHARS_MAX: usize = 80;
 
 /// What tells whether a record counts; the rest of one that does not may have any shape.
@@ -99,6 +99,8 @@ struct Resource<'a> {
 struct AdditionalData {
     #[serde(default)]
     end_time: Option<Value>,
+    #[serde(default)]
+    access_point_name: Option<Value>,
 }
 
 /// Judges one record. `json` is the record's own text.
@@ -174,11 +176,15 @@ impl Record<'_> {
         let none = Parameters::default();
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
         let region = self.region(parameters)?;
-        let resource = self.bucket(call, parameters, &region)?;
+        let resource = match call.kind {
+            Kind::Bucket => self.bucket(call, parameters, &region)?,
+            Kind::Account => self.account(call, &region)?,
+            Kind::AccessPoint => self.access_point(call, parameters, &region)?,
+        };
         let change = change::read(call, parameters, &region)?;
         let origin = Origin { stamp, actor: self.actor()?, event_id: self.event_id.as_ref().into() };
         Ok(Event {
-            owner: self.owner(call),
+            owner: self.owner(call, &resource),
             resource,
             name: call.name,
             origin: Arc::new(origin),
@@ -245,27 +251,57 @@ impl Record<'_> {
         if tags_single && tagged.as_ref().is_some_and(|arn| !arn.contains(":s3:::")) {
             return Err(Refused::Ignored(Ignored::OtherResource));
         }
-        let named = self.bucket_resource().and_then(|resource| resource.arn.as_deref());
+        let named = self.resource_of_type("AWS::S3::Bucket").and_then(|resource| resource.arn.as_deref());
         if let Some(arn) = named.filter(|arn| !arn.is_empty()) {
-            return ResourceId::of_bucket_arn(arn).ok_or_else(|| no_bucket("ARN", arn));
+            return ResourceId::of_bucket_arn(arn).ok_or_else(|| no_resource("ARN of a bucket", arn));
         }
         if let Some(name) = body::filled(&parameters.value("bucketName")) {
-            return ResourceId::of_bucket_name(region, &name).ok_or_else(|| no_bucket("name", &name));
+            return ResourceId::of_bucket_name(region, &name).ok_or_else(|| no_resource("name of a bucket", &name));
         }
         match tagged.filter(|_| tags_single) {
-            Some(arn) => ResourceId::of_bucket_arn(&arn).ok_or_else(|| no_bucket("ARN", &arn)),
-            None => Err(Refused::Malformed(Malformed::NoBucket, format!("{} names no bucket", call.name))),
+            Some(arn) => ResourceId::of_bucket_arn(&arn).ok_or_else(|| no_resource("ARN of a bucket", &arn)),
+            None => Err(Refused::Malformed(Malformed::NoResource, format!("{} names no bucket", call.name))),
         }
     }
 
-    fn bucket_resource(&self) -> Option<&Resource<'_>> {
-        self.resources.iter().flatten().find(|resource| resource.kind.as_deref() == Some("AWS::S3::Bucket"))
+    /// The account that was told of its own change. Never by Host, which the caller writes.
+    fn account(&self, call: &Call, region: &str) -> Result<ResourceId, Refused> {
+        let recipient = self.recipient_account_id.as_deref().unwrap_or_default();
+        ResourceId::of_account(region, recipient).ok_or_else(|| {
+            let message = format!("{}: recipientAccountId {} is not an account", call.name, shown(recipient));
+            Refused::Malformed(Malformed::NoResource, message)
+        })
     }
 
-    /// The owning account. A record without resources was delivered to the owner, unless it may be the caller's
+    /// The access point, as the record's resources name it, else by its name in the account that was told of it.
+    fn access_point(&self, call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<ResourceId, Refused> {
+        let named = self.resource_of_type("AWS::S3::AccessPoint").and_then(|resource| resource.arn.as_deref());
+        if let Some(arn) = named.filter(|arn| !arn.is_empty()) {
+            let what = "ARN of an access point";
+            return ResourceId::of_access_point_arn(arn).ok_or_else(|| no_resource(what, arn));
+        }
+        let additional = self.additional_event_data.as_ref().and_then(|data| data.access_point_name.as_ref());
+        let name = additional.and_then(body::filled);
+        let name = name.or_else(|| body::filled(&parameters.value("name")));
+        let Some(name) = name.or_else(|| body::filled(&parameters.value("accessPointName"))) else {
+            return Err(Refused::Malformed(Malformed::NoResource, format!("{} names no access point", call.name)));
+        };
+        let account = self.recipient_account_id.as_deref().unwrap_or_default();
+        ResourceId::of_access_point_name(region, account, &name)
+            .ok_or_else(|| no_resource("name of an access point of a known account and Region", &name))
+    }
+
+    fn resource_of_type(&self, kind: &str) -> Option<&Resource<'_>> {
+        self.resources.iter().flatten().find(|resource| resource.kind.as_deref() == Some(kind))
+    }
+
+    /// The owning account: the ARN of anything but a bucket names it. A record without resources was delivered to the owner, unless it may be the caller's
     /// copy of a cross-account call; creating makes the caller the owner.
-    fn owner(&self, call: &Call) -> Option<Owner> {
-        if let Some(resource) = self.bucket_resource() {
+    fn owner(&self, call: &Call, resource: &ResourceId) -> Option<Owner> {
+        if let Some(account) = resource.account_id() {
+            return Some(Owner { named: true, account: account.into() });
+        }
+        if let Some(resource) = self.resource_of_type("AWS::S3::Bucket") {
             let account = resource.account_id.as_deref().filter(|account| is_account(account))?;
             return Some(Owner { named: true, account: account.into() });
         }
@@ -277,10 +313,6 @@ impl Record<'_> {
     }
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// `text`, where a state may hold it.
 fn bounded<'a>(field: &str, text: &'a str, bytes_max: usize) -> Result<&'a str, Refused> {
     if text.len() <= bytes_max {
@@ -290,8 +322,12 @@ fn bounded<'a>(field: &str, text: &'a str, bytes_max: usize) -> Result<&'a str, 
     Err(Refused::Malformed(Malformed::UnexpectedShape, message))
 }
 
-fn no_bucket(what: &str, text: &str) -> Refused {
-    let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    let rest = if shown.len() < text.len() { "…" } else { "" };
-    Refused::Malformed(Malformed::NoBucket, format!("{shown:?}{rest} is not the {what} of a bucket"))
+fn no_resource(what: &str, text: &str) -> Refused {
+    Refused::Malformed(Malformed::NoResource, format!("{} is not the {what}", shown(text)))
+}
+
+fn shown(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{rest}")
 }

@@ -5,7 +5,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The key of a stored state and of the part of the graph that it owns: a bucket's ARN.
+/// What a resource is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `arn:PARTITION:s3:::NAME`
+    Bucket,
+    /// `arn:PARTITION:iam::ACCOUNT:root`, for what is set for all buckets of an account.
+    Account,
+    /// `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`
+    AccessPoint,
+}
+
+/// The key of a stored state and of the part of the graph that it owns: the resource's ARN.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ResourceId(Arc<str>);
@@ -30,16 +41,66 @@ impl ResourceId {
         (is_partition(partition) && is_bucket_name(name)).then(|| arn.into())
     }
 
+    /// The account `id` (12 digits), in the partition of `region`.
+    pub(crate) fn of_account(region: &str, id: &str) -> Option<Self> {
+        is_account(id).then(|| Self::account(partition_of(region), id))
+    }
+
+    fn account(partition: &str, id: &str) -> Self {
+        Self(format!("arn:{partition}:iam::{id}:root").into())
+    }
+
+    /// The access point `name` of `account` in `region`, if there can be one.
+    pub(crate) fn of_access_point_name(region: &str, account: &str, name: &str) -> Option<Self> {
+        let arn = format!("arn:{}:s3:{region}:{account}:accesspoint/{name}", partition_of(region));
+        Self::of_access_point_arn(&arn)
+    }
+
+    /// The access point of `arn:PARTITION:s3:REGION:ACCOUNT:accesspoint/NAME`, and of nothing else.
+    pub(crate) fn of_access_point_arn(arn: &str) -> Option<Self> {
+        let (place, name) = arn.strip_prefix("arn:")?.split_once(":accesspoint/")?;
+        let mut parts = place.split(':');
+        let (partition, service, region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_one = is_partition(partition) && service == "s3" && is_region(region) && is_account(account);
+        (is_one && parts.next().is_none() && is_access_point_name(name)).then(|| arn.into())
+    }
+
+    /// The account of `id`, whose settings hold for this resource, too.
+    pub(crate) fn account_beside(&self, id: &str) -> Self {
+        Self::account(self.partition(), id)
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.0.split(':').nth(2) {
+            Some("iam") => Kind::Account,
+            _ if self.0.contains(":accesspoint/") => Kind::AccessPoint,
+            _ => Kind::Bucket,
+        }
+    }
+
     /// The key as stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The bucket's name: what follows the last colon.
+    /// The name of the bucket or the access point, the id of the account.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.rsplit(':').next().unwrap_or(&self.0)
+        let last = self.0.rsplit(':').next().unwrap_or(&self.0);
+        match self.kind() {
+            Kind::Bucket => last,
+            Kind::Account => self.account_id().unwrap_or(last),
+            Kind::AccessPoint => last.rsplit('/').next().unwrap_or(last),
+        }
+    }
+
+    /// The account that the ARN names: a bucket's names none.
+    #[must_use]
+    pub fn account_id(&self) -> Option<&str> {
+        self.0.split(':').nth(4).filter(|account| !account.is_empty())
     }
 
     /// The partition that the ARN names.
@@ -67,8 +128,25 @@ fn is_bucket_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
+fn is_access_point_name(name: &str) -> bool {
+    (3..=63).contains(&name.len()) && name.bytes().all(|byte| is_lower(byte) || byte == b'-')
+}
+
+/// Twelve digits.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_region(region: &str) -> bool {
+    !region.is_empty() && region.bytes().all(|byte| is_lower(byte) || byte == b'-')
+}
+
+fn is_lower(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
 fn is_partition(partition: &str) -> bool {
-    let other = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let other = |byte: u8| is_lower(byte) || byte == b'-';
     partition == "aws" || partition.strip_prefix("aws-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(other))
 }
 
@@ -129,5 +207,33 @@ mod tests {
         for (arn, expected) in arns {
             assert_eq!(ResourceId::of_bucket_arn(arn).is_some(), expected, "{arn}");
         }
+    }
+
+    #[test]
+    fn an_access_point_is_keyed_by_region_account_and_name() {
+        let point = ResourceId::of_access_point_name("cn-north-1", "111122223333", "ledger-readers").expect("one");
+        assert_eq!(point.as_str(), "arn:aws-cn:s3:cn-north-1:111122223333:accesspoint/ledger-readers");
+        assert_eq!(
+            (point.kind(), point.name(), point.account_id()),
+            (Kind::AccessPoint, "ledger-readers", Some("111122223333"))
+        );
+        for (region, account, name) in [
+            ("eu-west-1", "111122223333", "Ledger"),
+            ("eu-west-1", "111122223333", "a/b"),
+            ("eu-west-1", "1111", "ledger"),
+            ("eu:west", "111122223333", "ledger"),
+            ("", "111122223333", "ledger"),
+        ] {
+            assert_eq!(ResourceId::of_access_point_name(region, account, name), None, "{region} {account} {name}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_keyed_by_the_arn_of_its_root() {
+        let account = ResourceId::of_account("us-gov-west-1", "111122223333").expect("an account");
+        assert_eq!(account.as_str(), "arn:aws-us-gov:iam::111122223333:root");
+        assert_eq!((account.kind(), account.name()), (Kind::Account, "111122223333"));
+        assert_eq!(ResourceId::bucket("us-gov-west-1", "logs").account_beside("111122223333"), account);
+        assert_eq!(ResourceId::of_account("us-east-1", "anonymous"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that the events told of one bucket, merged.
+//! Everything that the events told of one resource, merged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,33 +8,36 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Facet;
 use crate::creations::Creations;
 use crate::event::{Change, Event, Owner, TagChange};
+use crate::keyed::{Ids, Tags};
 use crate::register::{Register, Setting, merge_entry, merge_option};
-use crate::tags::Tags;
+use crate::stamp::Origin;
 
-/// A bucket's registers. Equal sets of events make equal states, however they were ordered, repeated or
+/// A resource's registers. Equal sets of events make equal states, however they were ordered, repeated or
 /// grouped.
 ///
-/// Facets older than the bucket's last proven beginning are dropped by whole seconds: those of the same second
+/// Facets older than the resource's last proven beginning are dropped by whole seconds: those of the same second
 /// stay, since a later event may still change what is known of that second. Projection judges them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct BucketState {
-    /// The last mutation that proves that the bucket existed.
+pub struct ResourceState {
+    /// The last mutation that proves that the resource existed.
     pub(crate) touched: Option<Register<()>>,
-    /// The last `DeleteBucket`.
+    /// The last deletion.
     pub(crate) deleted: Option<Register<()>>,
-    /// The last `CreateBucket` that proves that the bucket was new.
+    /// The last creation that proves that the resource was new.
     pub(crate) born: Option<Register<()>>,
     /// Creations since.
     pub(crate) creations: Creations,
     pub(crate) owner: Option<Register<Owner>>,
     pub(crate) region: Option<Register<Box<str>>>,
     pub(crate) facets: BTreeMap<Facet, Register<Setting>>,
+    /// Configurations by id, of the facets that have several.
+    pub(crate) ids: BTreeMap<Facet, Ids>,
     /// Single tags since the whole set was written.
     pub(crate) tags: Tags,
 }
 
-impl BucketState {
+impl ResourceState {
     /// The state after one event and nothing else.
     #[must_use]
     pub(crate) fn of(event: &Event) -> Self {
@@ -56,15 +59,19 @@ impl BucketState {
         };
         match &event.change {
             Change::Delete => {}
-            Change::Create { acl, proves_new } => {
+            Change::Create { writes, proves_new } => {
                 if *proves_new {
                     merge_option(&mut self.born, mark());
                 }
                 self.creations.add(Arc::clone(origin));
-                merge_entry(&mut self.facets, Facet::Acl, Register::new(Arc::clone(origin), acl.clone()));
+                for (facet, setting) in writes {
+                    self.write(*facet, origin, setting);
+                }
             }
-            Change::Write(facet, setting) => {
-                merge_entry(&mut self.facets, *facet, Register::new(Arc::clone(origin), setting.clone()));
+            Change::Write(facet, setting) => self.write(*facet, origin, setting),
+            Change::WriteById(facet, id, setting) => {
+                let register = Register::new(Arc::clone(origin), setting.clone());
+                self.ids.entry(*facet).or_default().merge([(id.clone(), register)]);
             }
             Change::Tags(tags) => {
                 let tag = |TagChange { key, value }: &TagChange| {
@@ -77,7 +84,11 @@ impl BucketState {
         self.tags.forget_before(self.reset_second());
     }
 
-    /// Joins another state of the same bucket; tells whether that changed anything.
+    fn write(&mut self, facet: Facet, origin: &Arc<Origin>, setting: &Setting) {
+        merge_entry(&mut self.facets, facet, Register::new(Arc::clone(origin), setting.clone()));
+    }
+
+    /// Joins another state of the same resource; tells whether that changed anything.
     pub fn merge(&mut self, mut other: Self) -> bool {
         let mut changed = merge_option(&mut self.touched, other.touched.take())
             | merge_option(&mut self.deleted, other.deleted.take())
@@ -94,6 +105,9 @@ impl BucketState {
         }
         for (facet, register) in std::mem::take(&mut other.facets) {
             changed |= merge_entry(&mut self.facets, facet, register);
+        }
+        for (facet, ids) in std::mem::take(&mut other.ids) {
+            changed |= self.ids.entry(facet).or_default().merge(ids);
         }
         let reset = self.reset_second();
         changed |= self.tags.forget_before(reset);
@@ -116,6 +130,11 @@ impl BucketState {
     fn forget_before(&mut self, beginning: i64) -> bool {
         let before = self.facets.len();
         self.facets.retain(|_, register| register.second() >= beginning);
-        self.creations.forget_before(beginning) | (self.facets.len() != before)
+        let mut forgot = self.creations.forget_before(beginning) | (self.facets.len() != before);
+        for ids in self.ids.values_mut() {
+            forgot |= ids.forget_before(beginning);
+        }
+        self.ids.retain(|_, ids| !ids.is_empty());
+        forgot
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use bucket_state::AccountLevel::Silent;
 use bucket_state::{
-    BucketState, Change, Event, Facet, Origin, Owner, Parsed, Parser, ResourceId, Setting, Stamp, TagChange, project,
+    Change, Event, Facet, Origin, Owner, Parsed, Parser, ResourceId, ResourceState, Setting, Stamp, TagChange, project,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -41,7 +42,7 @@ fn change() -> impl Strategy<Value = Change> {
     let tag = (key, value).prop_map(|(key, value)| TagChange { key: key.into(), value: value.map(Into::into) });
     prop_oneof![
         1 => Just(Change::Delete),
-        1 => (any::<bool>(), setting()).prop_map(|(proves_new, acl)| Change::Create { acl, proves_new }),
+        1 => (any::<bool>(), setting()).prop_map(|(proves_new, acl)| Change::Create { writes: vec![(Facet::Acl, acl)], proves_new }),
         4 => (proptest::sample::select(FACETS.to_vec()), setting()).prop_map(|(facet, setting)| Change::Write(facet, setting)),
         2 => proptest::collection::vec(tag, 1..3).prop_map(Change::Tags),
     ]
@@ -104,20 +105,20 @@ fn overflowing_history() -> impl Strategy<Value = Vec<Event>> {
             let changes = (0..10).map(|at| tag(number * 10 + at)).collect();
             numbered(number, second(number), Change::Tags(changes))
         });
-        let creation = || Change::Create { acl: Setting::Cleared, proves_new: false };
+        let creation = || Change::Create { writes: vec![(Facet::Acl, Setting::Cleared)], proves_new: false };
         let creations = (200..225).map(|number| numbered(number, second(number), creation()));
         let reset = reset.map(|(second, change)| numbered(300, second, change));
         tags.chain(creations).chain(reset).collect()
     })
 }
 
-fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> BucketState {
-    let mut state = BucketState::default();
+fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> ResourceState {
+    let mut state = ResourceState::default();
     events.into_iter().for_each(|event| state.fold(event));
     state
 }
 
-fn merged(a: &BucketState, b: &BucketState) -> BucketState {
+fn merged(a: &ResourceState, b: &ResourceState) -> ResourceState {
     let mut state = a.clone();
     state.merge(b.clone());
     state
@@ -137,14 +138,14 @@ proptest! {
         shuffled.extend(history.iter().rev());
         prop_assert_eq!(&fold(shuffled.iter().copied()), &expected);
 
-        let mut by_windows = BucketState::default();
+        let mut by_windows = ResourceState::default();
         for window in shuffled.chunks(window) {
             by_windows.merge(fold(window.iter().copied()));
         }
         prop_assert_eq!(&by_windows, &expected);
 
         let id = ResourceId::bucket("eu-west-1", "b");
-        prop_assert_eq!(project(&id, &by_windows).digest(), project(&id, &expected).digest());
+        prop_assert_eq!(project(&id, &by_windows, Silent).digest(), project(&id, &expected, Silent).digest());
     }
 
     #[test]
@@ -162,7 +163,7 @@ proptest! {
     #[test]
     fn a_stored_state_is_read_back_as_it_was(history in history()) {
         let state = fold(&history);
-        prop_assert_eq!(BucketState::decode(&state.encode()).expect("just encoded"), state);
+        prop_assert_eq!(ResourceState::decode(&state.encode()).expect("just encoded"), state);
     }
 
     #[test]
@@ -216,7 +217,7 @@ fn of_two_copies_of_one_call_the_one_that_tells_more_wins_whoever_made_it() {
     let ours = told(None, true, "111122223333", Setting::Cleared);
     let theirs = told(Some("zoe"), false, "444455556666", Setting::Unknown(bucket_state::Unknown::Omitted));
     for copies in [[&ours, &theirs], [&theirs, &ours]] {
-        let snapshot = project(&ours.resource, &fold(copies));
+        let snapshot = project(&ours.resource, &fold(copies), Silent);
         let bucket = &snapshot.entities[0].0;
         assert_eq!((&bucket["accountId"], &bucket["versioningEnabled"]), (&"111122223333".into(), &false.into()));
     }

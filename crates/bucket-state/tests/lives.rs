@@ -42,7 +42,10 @@ fn defaults() -> Value {
         "aclPublic": false, "policyPublic": false, "secureTransport": false, "versioningEnabled": false, "mfaDelete": false,
         "loggingEnabled": false, "tags": [], "encrypted": true, "defaultEncryptionEnabled": true,
         "encryptionAlgorithm": "AES256", "bucketKeyEnabled": false, "blockPublicAcls": true, "ignorePublicAcls": true,
-        "blockPublicPolicy": true, "restrictPublicBuckets": true,
+        "blockPublicPolicy": true, "restrictPublicBuckets": true, "objectOwnership": "BucketOwnerEnforced", "public": false,
+        "lifecycleEnabled": false, "lifecycleRuleCount": 0, "replicationEnabled": false, "notificationEnabled": false,
+        "eventBridgeEnabled": false, "inventoryEnabled": false, "websiteEnabled": false, "corsEnabled": false,
+        "requesterPays": false, "accelerationKnown": true, "abacEnabled": false,
     })
 }
 
@@ -89,7 +92,10 @@ fn a_creation_that_proves_the_bucket_new_gives_it_awss_defaults() {
     let default = "default";
     let expected = json!({
         "creation": "event", "acl": "event", "policy": default, "publicAccessBlock": default, "encryption": default,
-        "versioning": default, "logging": default, "tags": default,
+        "versioning": default, "logging": default, "lifecycleRules": default, "replication": default,
+        "ownership": default, "tags": default, "notification": default, "inventory": default, "analytics": default,
+        "metrics": default, "intelligentTiering": default, "website": default, "cors": default,
+        "requestPayment": default, "acceleration": default, "abac": default, "accountPublicAccessBlock": default,
     });
     assert_eq!(sources(&[create(1.0)]), expected);
 }
@@ -98,7 +104,7 @@ fn a_creation_that_proves_the_bucket_new_gives_it_awss_defaults() {
 fn a_creation_in_us_east_1_tells_of_nothing_but_the_acl() {
     let created = [create_in_us_east_1(1.0)];
     assert_eq!(properties(&created), json!({"aclPublic": false}));
-    assert_eq!(sources(&created), json!({"creation": "event", "acl": "event"}));
+    assert_eq!(sources(&created), json!({"creation": "event", "acl": "event", "accountPublicAccessBlock": "default"}));
 }
 
 #[test]

@@ -245,7 +245,7 @@ fn no_depth_of_nesting_exhausts_the_stack() {
         // Larger than a body may be: the event stands, its facet is unknown.
         ("a body", body, "event PutBucketPolicy arn:aws:s3:::ledger"),
         ("single tags", tags, "event TagResource arn:aws:s3:::ledger"),
-        ("a bucket's name", name, "malformed no_bucket"),
+        ("a bucket's name", name, "malformed no_resource"),
     ];
     for (case, text, expected) in cases {
         assert_eq!(outcomes(text.as_bytes()), [expected], "{case}");

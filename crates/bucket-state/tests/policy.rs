@@ -68,6 +68,10 @@ fn a_policy_is_read_alike_as_an_object_or_a_text_and_what_is_neither_is_not_judg
         (json!("{\"Statement\": "), json!({})),
         (json!(nested(500, "")), json!({})),
         (json!({}), json!({})),
+        (json!({"Statement": null}), json!({})),
+        (json!({"Statement": "Allow"}), json!({})),
+        (json!({"Statement": [allow("*"), "Allow"]}), json!({})),
+        (json!(json!(document.to_string()).to_string()), json!({})),
         (json!(""), json!({})),
         (json!([]), json!({})),
         (json!(7), json!({})),
@@ -164,6 +168,10 @@ fn plain_http_is_denied_only_when_it_is_denied_to_everyone_for_everything() {
         (sets("Action", json!("s3:PutObject")), false),
         (json!({"Action": null, "NotAction": "s3:GetObject"}), false),
         (sets("Resource", json!("*")), true),
+        (sets("Resource", json!("arn:aws:s3:::*")), true),
+        (sets("Resource", json!(format!("{LEDGER}*"))), true),
+        (sets("Resource", json!(format!("{LEDGER}/?*"))), false),
+        (sets("Resource", json!(format!("{LEDGER}/"))), false),
         (sets("Resource", json!([LEDGER, format!("{LEDGER}/*")])), true),
         (sets("Resource", json!(LEDGER)), false),
         (sets("Resource", json!(format!("{LEDGER}/tmp/*"))), false),
@@ -191,11 +199,11 @@ fn a_bucket_of_another_partition_is_connected_within_it() {
         json!({"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/ledger"}});
     let encryption = json!({"ServerSideEncryptionConfiguration": {"Rule": rule}});
     let calls = [("PutBucketPolicy", policy), ("PutBucketLogging", logging), ("PutBucketEncryption", encryption)];
-    let mut state = bucket_state::BucketState::default();
+    let mut state = bucket_state::ResourceState::default();
     for (second, (call, parameters)) in (1_u8..).zip(calls) {
         state.fold(&event(&china(at(second.into(), call, parameters))));
     }
-    let snapshot = bucket_state::project(&"arn:aws-cn:s3:::ledger".into(), &state);
+    let snapshot = bucket_state::project(&"arn:aws-cn:s3:::ledger".into(), &state, bucket_state::AccountLevel::Silent);
     let keys: Vec<&str> = snapshot.relationships.iter().map(bucket_state::Relationship::key).collect();
     let expected = [
         "arn:aws-cn:iam::111122223333:root|HAS|arn:aws-cn:s3:::ledger",

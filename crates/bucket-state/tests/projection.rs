@@ -20,7 +20,8 @@ fn a_public_access_block_shows_its_four_flags() {
     let flags = |acls: bool, ignore: bool, policy: bool, restrict: bool| json!({"blockPublicAcls": acls, "ignorePublicAcls": ignore, "blockPublicPolicy": policy, "restrictPublicBuckets": restrict});
     let all = json!({"xmlns": "x", "BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true});
     let cases = [
-        (all, flags(true, true, true, true)),
+        // What is closed whatever the ACL and the policy say is not public.
+        (all, with(flags(true, true, true, true), json!({"public": false}))),
         (json!({"BlockPublicAcls": true, "BlockPublicPolicy": false}), flags(true, false, false, false)),
         (json!({"IgnorePublicAcls": "TRUE", "RestrictPublicBuckets": ""}), flags(false, true, false, false)),
         (json!(""), flags(false, false, false, false)),

@@ -210,9 +210,9 @@ fn a_bucket_is_found_by_its_arn_or_its_name_and_never_by_host() {
             "event TagResource arn:aws:s3:::other",
         ),
         ("a number", bare(json!({"bucketName": 20_260_301})), "event TagResource arn:aws:s3:::20260301"),
-        ("an empty name", bare(json!({"bucketName": ""})), "malformed no_bucket"),
-        ("no name", bare(json!({"bucketName": null})), "malformed no_bucket"),
-        ("no parameters", with(bare(json!({})), json!({"requestParameters": null})), "malformed no_bucket"),
+        ("an empty name", bare(json!({"bucketName": ""})), "malformed no_resource"),
+        ("no name", bare(json!({"bucketName": null})), "malformed no_resource"),
+        ("no parameters", with(bare(json!({})), json!({"requestParameters": null})), "malformed no_resource"),
     ];
     for (case, record, expected) in cases {
         assert_eq!(outcome(&record), expected, "{case}");
@@ -220,7 +220,7 @@ fn a_bucket_is_found_by_its_arn_or_its_name_and_never_by_host() {
 }
 
 #[test]
-fn what_cannot_be_a_buckets_name_names_no_bucket() {
+fn what_cannot_be_a_buckets_name_names_no_resource() {
     let bare = |parameters: Value| without(record("TagResource", parameters), &["resources"]);
     let by_name = |name: &str| bare(json!({"bucketName": name}));
     let by_arn = |arn: &str| bare(json!({"bucketName": null, "resource": arn}));
@@ -243,7 +243,7 @@ fn what_cannot_be_a_buckets_name_names_no_bucket() {
     for (record, expected) in cases {
         let faults = faults(record.to_string().as_bytes());
         let [(reason, message, _)] = &faults[..] else { panic!("one fault: {record}") };
-        assert_eq!((*reason, message), ("no_bucket", &expected));
+        assert_eq!((*reason, message), ("no_resource", &expected));
     }
     assert_eq!(outcome(&by_name("Old_Ledger.2009")), "event TagResource arn:aws:s3:::Old_Ledger.2009");
 }
@@ -439,7 +439,7 @@ fn a_creation_writes_the_acl_that_it_carries_or_the_private_one() {
     for (parameters, acl) in cases {
         assert_eq!(
             change(&record("CreateBucket", parameters)),
-            format!("Create {{ acl: Set({acl}), proves_new: true }}")
+            format!("Create {{ writes: [(Acl, Set({acl}))], proves_new: true }}")
         );
     }
 }

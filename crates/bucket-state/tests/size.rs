@@ -2,12 +2,12 @@
 
 mod support;
 
-use bucket_state::{BucketState, DecodeError};
+use bucket_state::{DecodeError, ResourceState};
 use serde_json::{Value, json};
 
 use support::*;
 
-const STATE_BYTES_MAX: usize = 64 << 20;
+const STATE_BYTES_MAX: usize = 256 << 20;
 
 /// A text that JSON makes six times as long.
 fn control(bytes: usize) -> String {
@@ -43,14 +43,14 @@ fn the_largest_state_is_read_back_as_it_was() {
     calls.push(record("DeleteBucket", json!({})));
     calls.extend((0..9).map(|_| record("CreateBucket", json!({}))));
 
-    let mut state = BucketState::default();
+    let mut state = ResourceState::default();
     // All in one second and each twice, so that every register is tied.
     for (number, call) in calls.iter().chain(&calls).enumerate() {
         state.fold(&event(&longest(number, call.clone())));
     }
     let bytes = serde_json::to_vec(&state).expect("a state is JSON").len();
     assert!((18 << 20..STATE_BYTES_MAX / 2).contains(&bytes), "{bytes} bytes");
-    assert_eq!(BucketState::decode(&state.encode()).expect("just encoded"), state);
+    assert_eq!(ResourceState::decode(&state.encode()).expect("just encoded"), state);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_stored_state_that_swells_beyond_the_limit_is_damaged_and_says_so() {
     let mut encoder = flate2::write::DeflateEncoder::new(vec![1], flate2::Compression::fast());
     let spaces = vec![b' '; STATE_BYTES_MAX - 1];
     encoder.write_all(b"{}").and_then(|()| encoder.write_all(&spaces)).expect("memory takes every write");
-    let error = BucketState::decode(&encoder.finish().expect("memory takes every write")).expect_err("too large");
+    let error = ResourceState::decode(&encoder.finish().expect("memory takes every write")).expect_err("too large");
     assert!(matches!(error, DecodeError::Damaged(_)));
-    assert_eq!(error.to_string(), "the state is damaged: it is larger than 64 MiB");
+    assert_eq!(error.to_string(), "the state is damaged: it is larger than 256 MiB");
 }

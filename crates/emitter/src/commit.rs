@@ -3,12 +3,14 @@
 //! Each step consumes the one before it. A checkpoint can only be had from a [`Saved`], and that only from a
 //! [`Sealed`] all of whose resources are stored.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use bucket_state::{Delta, ResourceId, contested, project};
+use bucket_state::{Delta, Kind, ResourceId, ResourceState, account_of, contested};
 
-use crate::row::{PendingMark, Row, SinkName, Stored};
+use crate::accounts::Accounts;
+use crate::row::{Mark, PendingMark, Row, SinkName, Stored, Version};
 use crate::store::{Save, SaveOutcome, StateStore, StoreError};
 use crate::window::Sealed;
 
@@ -96,11 +98,18 @@ async fn save_batch(
     let ids: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
     let sinks = store.sinks().await?;
     let stored = store.load(&ids).await?;
+    let merged: Vec<Option<Merged>> =
+        batch.iter().zip(stored).map(|((id, delta), stored)| Merged::of(id, delta, stored)).collect();
+    let quiet = merged.iter().zip(&ids).filter_map(|(merged, id)| Some((id, &merged.as_ref()?.quiet()?.state)));
+    let accounts = Accounts::read(store, quiet).await?;
+
     let now_ms = clock();
     let mut saves = Vec::new();
     let mut decisions = Vec::with_capacity(batch.len());
-    for ((id, delta), stored) in batch.iter().zip(stored) {
-        decisions.push(decide(id, delta, stored, &sinks, now_ms).map(|(save, newly_contested)| {
+    for ((id, delta), merged) in batch.iter().zip(merged) {
+        decisions.push(merged.map(|merged| {
+            let newly_contested = merged.newly_contested;
+            let save = merged.decide(id, delta, &accounts, &sinks, now_ms);
             let marked = save.mark.is_some();
             saves.push(save);
             (marked, newly_contested)
@@ -110,15 +119,16 @@ async fn save_batch(
 
     let mut again = vec![false; batch.len()];
     for (place, decision) in decisions.into_iter().enumerate() {
+        let (_, delta) = &batch[place];
         let Some((marked, newly_contested)) = decision else {
             report.unchanged += 1;
-            report.arrived_ms.push(batch[place].1.arrived_ms);
+            report.arrived_ms.push(delta.arrived_ms);
             continue;
         };
         if let Some(SaveOutcome::Saved(_)) = outcomes.next() {
             *(if marked { &mut report.saved } else { &mut report.deduplicated }) += 1;
             report.contested += newly_contested;
-            report.arrived_ms.push(batch[place].1.arrived_ms);
+            report.arrived_ms.push(delta.arrived_ms);
         } else {
             report.conflicts += 1;
             again[place] = true;
@@ -127,36 +137,68 @@ async fn save_batch(
     Ok(again)
 }
 
-/// Merges a delta into what is stored, and judges whether the outbox must hear of it; also tells how many facets
-/// became contested. Nothing where nothing changes.
-fn decide(id: &ResourceId, delta: &Delta, stored: Stored, sinks: &[SinkName], now_ms: i64) -> Option<(Save, u64)> {
-    let mark = PendingMark { since_ms: now_ms, arrived_ms: delta.arrived_ms, happened_ms: delta.happened_ms };
-    let based_on = stored.version();
-    let save = |state, mark, set_aside| Save { resource: id.clone(), based_on, state, mark, set_aside };
-    let row = match stored {
-        Stored::Row(row) => row,
-        Stored::Nothing => {
-            let newly_contested = contested(id, &delta.state).len() as u64;
-            return Some((save(delta.state.clone(), Some(mark), false), newly_contested));
+/// A delta merged into what is stored, where that changes anything.
+struct Merged {
+    based_on: Version,
+    state: ResourceState,
+    /// The row's progress by sink; nothing where there was no row, or none that could be read.
+    marks: Option<BTreeMap<SinkName, Mark>>,
+    /// The stored state is damaged.
+    set_aside: bool,
+    /// Facets that became contested.
+    newly_contested: u64,
+}
+
+impl Merged {
+    fn of(id: &ResourceId, delta: &Delta, stored: Stored) -> Option<Self> {
+        let based_on = stored.version();
+        let anew = |set_aside| {
+            let state = delta.state.clone();
+            let newly_contested = contested(id, &state).len() as u64;
+            Self { based_on, state, marks: None, set_aside, newly_contested }
+        };
+        let Row { mut state, marks, .. } = match stored {
+            Stored::Row(row) => *row,
+            Stored::Nothing => return Some(anew(false)),
+            Stored::Damaged { message, .. } => {
+                tracing::error!(
+                    resource = %id,
+                    message,
+                    "the stored state is damaged: it is kept aside and begun anew; replay the trail's files to restore it"
+                );
+                return Some(anew(true));
+            }
+        };
+        let before = contested(id, &state);
+        if !state.merge(delta.state.clone()) {
+            return None;
         }
-        Stored::Damaged { message, .. } => {
-            tracing::error!(
-                resource = %id,
-                message,
-                "the stored state is damaged: it is kept aside and begun anew; replay the trail's files to restore it"
-            );
-            return Some((save(delta.state.clone(), Some(mark), true), 0));
-        }
-    };
-    let before = contested(id, &row.state);
-    let Row { mut state, marks, .. } = row;
-    if !state.merge(delta.state.clone()) {
-        return None;
+        let after = contested(id, &state);
+        let newly_contested = after.iter().filter(|facet| !before.contains(facet)).count() as u64;
+        Some(Self { based_on, state, marks: Some(marks), set_aside: false, newly_contested })
     }
-    let after = contested(id, &state);
-    let newly_contested = after.iter().filter(|facet| !before.contains(facet)).count() as u64;
-    let shown = Row::is_quiet(&marks) && Row::shows(&marks, &project(id, &state).digest(), sinks);
-    Some((save(state, (!shown).then_some(mark), false), newly_contested))
+
+    /// The merged row, if it is pending for no sink: only then may it be saved without marks.
+    fn quiet(&self) -> Option<&Self> {
+        self.marks.as_ref().is_some_and(Row::is_quiet).then_some(self)
+    }
+
+    /// Judges whether the outbox must hear of it. What is set for an account shows in its buckets, so its change is
+    /// always told.
+    fn decide(self, id: &ResourceId, delta: &Delta, accounts: &Accounts, sinks: &[SinkName], now_ms: i64) -> Save {
+        let shown = id.kind() != Kind::Account
+            && self.quiet().is_some()
+            && Row::shows(self.marks.as_ref(), &accounts.project(id, &self.state).digest(), sinks);
+        let mark = PendingMark { since_ms: now_ms, arrived_ms: delta.arrived_ms, happened_ms: delta.happened_ms };
+        Save {
+            resource: id.clone(),
+            based_on: self.based_on,
+            account: account_of(id, &self.state),
+            state: self.state,
+            mark: (!shown).then_some(mark),
+            set_aside: self.set_aside,
+        }
+    }
 }
 
 /// Full jitter: anything up to a bound that doubles with each failure in a row.

@@ -10,7 +10,9 @@
 //! The stored row is the one truth and `pending` is durable: whoever finds a pending row emits it, so no crash
 //! loses an emission. Nothing here knows where events come from.
 
+mod accounts;
 mod commit;
+mod fan_out;
 mod outbox;
 mod row;
 mod sink;
@@ -21,11 +23,14 @@ mod store;
 mod window;
 
 pub use commit::{SaveReport, Saved};
+pub use fan_out::{FanOutReport, fan_out, run_fan_out};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 pub use sink::{Emission, GraphSink, SinkError, Verdict};
 pub use sqlite::SqliteFile;
 pub use sqlite_graph::{BucketView, SqliteGraph};
 pub use sqlite_store::SqliteStore;
-pub use store::{Backlog, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError};
+pub use store::{
+    Backlog, FanOut, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError,
+};
 pub use window::{Limits, Sealed, Window};

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bucket_state::{Digest, ResourceId, project};
+use bucket_state::{Digest, ResourceId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::commit::back_off;
-use crate::row::{PendingMark, SinkName, Stored, Version};
+use crate::row::{PendingMark, Row, SinkName, Stored, Version};
 use crate::sink::{Emission, GraphSink, SinkError, Verdict};
 use crate::store::{PendingQuery, Settlement, Settling, StateStore, StoreError};
 
@@ -93,9 +94,10 @@ impl OutboxError {
 }
 
 impl<'a> Pending<'a> {
-    /// Reads and projects those of `ids` that are still pending for `sink`.
+    /// Reads and projects those of `ids` that are still pending for `sink`; their accounts after them.
     async fn read(store: &'a dyn StateStore, sink: &'a dyn GraphSink, ids: &[ResourceId]) -> Result<Self, StoreError> {
         let mut pending = Self { sink, store, marks: Vec::new(), emissions: Vec::new(), damaged: Vec::new() };
+        let mut rows = Vec::with_capacity(ids.len());
         for (id, stored) in ids.iter().zip(store.load(ids).await?) {
             match stored {
                 Stored::Nothing => {}
@@ -107,11 +109,15 @@ impl<'a> Pending<'a> {
                 Stored::Row(row) => {
                     if let Some(mark) = row.marks.get(sink.name()).and_then(|mark| mark.pending) {
                         pending.marks.push(mark);
-                        pending.emissions.push(Emission::new(row.version, project(id, &row.state)));
+                        rows.push((id, row));
                     }
                 }
             }
         }
+        let accounts = Accounts::read(store, rows.iter().map(|(id, row)| (*id, &row.state))).await?;
+        let emission =
+            |(id, row): (&ResourceId, Box<Row>)| Emission::new(row.version, accounts.project(id, &row.state));
+        pending.emissions = rows.into_iter().map(emission).collect();
         Ok(pending)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bucket_state::{BucketState, Digest};
+use bucket_state::{Digest, ResourceState};
 
 /// Grows by one with every write of a row; 0 is a row that does not exist.
 pub type Version = u64;
@@ -42,7 +42,7 @@ pub enum Stored {
     /// Nothing.
     Nothing,
     /// A row.
-    Row(Row),
+    Row(Box<Row>),
     /// A row whose state cannot be read. It must not hold back the others.
     Damaged {
         /// The row's version.
@@ -67,7 +67,7 @@ impl Stored {
     #[must_use]
     pub fn row(self) -> Option<Row> {
         match self {
-            Self::Row(row) => Some(row),
+            Self::Row(row) => Some(*row),
             _ => None,
         }
     }
@@ -79,7 +79,7 @@ pub struct Row {
     /// At least 1.
     pub version: Version,
     /// Everything that was saved, merged.
-    pub state: BucketState,
+    pub state: ResourceState,
     /// Progress by sink; a sink without a mark has acknowledged nothing.
     pub marks: BTreeMap<SinkName, Mark>,
 }
@@ -115,7 +115,8 @@ impl Row {
     }
 
     /// Whether each of `sinks` has acknowledged a projection with this digest.
-    pub(crate) fn shows(marks: &BTreeMap<SinkName, Mark>, digest: &Digest, sinks: &[SinkName]) -> bool {
-        sinks.iter().all(|sink| marks.get(sink).is_some_and(|mark| mark.digest == Some(*digest)))
+    pub(crate) fn shows(marks: Option<&BTreeMap<SinkName, Mark>>, digest: &Digest, sinks: &[SinkName]) -> bool {
+        let acknowledged = |sink| marks.and_then(|marks| marks.get(sink)).and_then(|mark| mark.digest);
+        sinks.iter().all(|sink| acknowledged(sink) == Some(*digest))
     }
 }

@@ -67,8 +67,9 @@ impl SqliteFile {
         self.path.to_path_buf()
     }
 
-    /// Makes `tables`, and holds the part of the file called `part` to `version` of its schema.
-    pub(crate) fn prepare(&self, part: &str, version: i64, tables: &str) -> Result<(), String> {
+    /// Makes `tables`, and holds the part of the file called `part` to `version` of its schema. Gives the version that
+    /// the part has.
+    pub(crate) fn prepare(&self, part: &str, version: i64, tables: &str) -> Result<i64, String> {
         let mut connection = self.lock();
         let stored = || -> rusqlite::Result<i64> {
             let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -84,7 +85,25 @@ impl SqliteFile {
             Ok(stored)
         }()
         .map_err(|error| unusable(&self.path, &error))?;
-        self.must_not_be_newer(part, version, stored)
+        self.must_not_be_newer(part, version, stored)?;
+        Ok(stored)
+    }
+
+    /// Brings the part of the file called `part` to `version` by `work`: all of it, or nothing.
+    pub(crate) fn migrate(
+        &self,
+        part: &str,
+        version: i64,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), String> {
+        let mut connection = self.lock();
+        || -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            work(&transaction)?;
+            transaction.execute("UPDATE schema_versions SET version = ?2 WHERE part = ?1", (part, version))?;
+            transaction.commit()
+        }()
+        .map_err(|error| unusable(&self.path, &error))
     }
 
     /// Checks that the part of the file called `part` is there, and not newer than `version`. Changes nothing.

@@ -1,16 +1,17 @@
 //! The state store in a SQLite file.
 
 use async_trait::async_trait;
-use bucket_state::{BucketState, DecodeError, Digest, ResourceId};
+use bucket_state::{DecodeError, Digest, Kind, ResourceId, ResourceState, account_of};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 use crate::sqlite::SqliteFile;
 use crate::store::{
-    Backlog, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError,
+    Backlog, FanOut, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError,
 };
 
-const SCHEMA_VERSION: i64 = 1;
+/// 2 added members and fan-outs.
+const SCHEMA_VERSION: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS store (generation INTEGER NOT NULL);
@@ -26,6 +27,19 @@ const TABLES: &str = "
         state    BLOB NOT NULL,
         PRIMARY KEY (resource, version)
     );
+    CREATE TABLE IF NOT EXISTS members (
+        account  TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        PRIMARY KEY (account, resource)
+    ) WITHOUT ROWID;
+    -- accounts whose members are to be marked since this version of their rows
+    CREATE TABLE IF NOT EXISTS fan_outs (
+        account  TEXT PRIMARY KEY,
+        version  INTEGER NOT NULL,
+        since    INTEGER NOT NULL,
+        arrived  INTEGER NOT NULL,
+        happened INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS marks (
         sink     TEXT NOT NULL,
         resource TEXT NOT NULL,
@@ -57,6 +71,14 @@ const MARK: &str = "
         last_happened = excluded.last_happened,
         worker   = excluded.worker";
 
+const FAN_OUT: &str = "
+    INSERT INTO fan_outs VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (account) DO UPDATE SET
+        version  = excluded.version,
+        since    = min(since, excluded.since),
+        arrived  = min(arrived, excluded.arrived),
+        happened = min(happened, excluded.happened)";
+
 /// The embedded [`StateStore`]: needs nothing installed, serves several processes of one machine.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
@@ -71,7 +93,10 @@ impl SqliteStore {
     /// # Errors
     /// One line that names the path and the mend.
     pub fn open(file: SqliteFile, worker: &str, now_ms: i64) -> Result<Self, String> {
-        file.prepare("state", SCHEMA_VERSION, TABLES)?;
+        let found = file.prepare("state", SCHEMA_VERSION, TABLES)?;
+        if found < SCHEMA_VERSION {
+            file.migrate("state", SCHEMA_VERSION, list_members)?;
+        }
         let generation = || -> rusqlite::Result<Generation> {
             let connection = file.lock();
             connection.execute("INSERT INTO store SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM store)", [now_ms])?;
@@ -169,6 +194,51 @@ impl StateStore for SqliteStore {
         .await
     }
 
+    async fn members(
+        &self,
+        account: &ResourceId,
+        after: Option<&ResourceId>,
+        limit: usize,
+    ) -> Result<Vec<ResourceId>, StoreError> {
+        let (account, after) = (account.clone(), after.map_or_else(String::new, ToString::to_string));
+        self.with(move |connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT resource FROM members WHERE account = ?1 AND resource > ?2 ORDER BY resource LIMIT ?3",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            query
+                .query_map((account.as_str(), after, limit), |row| Ok(ResourceId::from(row.get_ref(0)?.as_str()?)))?
+                .collect()
+        })
+        .await
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError> {
+        self.with(|connection| {
+            let mut query = connection
+                .prepare_cached("SELECT account, version, since, arrived, happened FROM fan_outs ORDER BY since")?;
+            query
+                .query_map([], |row| {
+                    Ok(FanOut {
+                        account: ResourceId::from(row.get_ref(0)?.as_str()?),
+                        version: row.get::<_, i64>(1)?.cast_unsigned(),
+                        mark: PendingMark { since_ms: row.get(2)?, arrived_ms: row.get(3)?, happened_ms: row.get(4)? },
+                    })
+                })?
+                .collect()
+        })
+        .await
+    }
+
+    async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {
+        let (account, version) = (fan_out.account.clone(), fan_out.version.cast_signed());
+        self.with(move |connection| {
+            let mut delete = connection.prepare_cached("DELETE FROM fan_outs WHERE account = ?1 AND version = ?2")?;
+            delete.execute((account.as_str(), version)).map(drop)
+        })
+        .await
+    }
+
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
         let query = query.clone();
         self.with(move |connection| {
@@ -230,8 +300,11 @@ struct RawRow {
 
 impl RawRow {
     fn decode(self, resource: &ResourceId) -> Result<Stored, StoreError> {
-        match BucketState::decode(&self.state) {
-            Ok(state) => Ok(Stored::Row(Row { version: self.version, state, marks: self.marks.into_iter().collect() })),
+        match ResourceState::decode(&self.state) {
+            Ok(state) => {
+                let row = Row { version: self.version, state, marks: self.marks.into_iter().collect() };
+                Ok(Stored::Row(Box::new(row)))
+            }
             Err(DecodeError::Newer(_)) => Err(StoreError::Newer { what: format!("the stored state of {resource}") }),
             Err(DecodeError::Damaged(message)) => Ok(Stored::Damaged { version: self.version, message }),
         }
@@ -279,11 +352,39 @@ fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &
     if written == 0 {
         return Ok(SaveOutcome::Conflict);
     }
+    if let Some(account) = &save.account {
+        list_member(transaction, account, resource)?;
+    }
     if let Some(mark) = save.mark {
         let mut statement = transaction.prepare_cached(MARK)?;
         statement.execute((resource, mark.since_ms, mark.arrived_ms, mark.happened_ms, worker))?;
+        if save.resource.kind() == Kind::Account {
+            let mut statement = transaction.prepare_cached(FAN_OUT)?;
+            let version = version.cast_signed();
+            statement.execute((resource, version, mark.since_ms, mark.arrived_ms, mark.happened_ms))?;
+        }
     }
     Ok(SaveOutcome::Saved(version))
+}
+
+fn list_member(transaction: &Transaction<'_>, account: &ResourceId, resource: &str) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO members VALUES (?1, ?2)")?;
+    insert.execute((account.as_str(), resource)).map(drop)
+}
+
+/// What version 1 did not keep.
+fn list_members(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut query = transaction.prepare("SELECT resource, state FROM states")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = ResourceId::from(row.get_ref(0)?.as_str()?);
+        // One that is damaged is begun anew at its next event, and listed then.
+        let state = ResourceState::decode(row.get_ref(1)?.as_blob()?).ok();
+        if let Some(account) = state.and_then(|state| account_of(&id, &state)) {
+            list_member(transaction, &account, id.as_str())?;
+        }
+    }
+    Ok(())
 }
 
 fn mark_every_row(transaction: &Transaction<'_>, sink: &SinkName, now_ms: i64, worker: &str) -> rusqlite::Result<()> {

@@ -1,7 +1,7 @@
 //! Where states live.
 
 use async_trait::async_trait;
-use bucket_state::{BucketState, Digest, ResourceId};
+use bucket_state::{Digest, ResourceId, ResourceState};
 
 use crate::row::{Generation, PendingMark, SinkName, Stored, Version};
 
@@ -13,7 +13,10 @@ pub struct Save {
     /// The version that was loaded; 0 if there was no row. The write fails if it has moved.
     pub based_on: Version,
     /// The new state.
-    pub state: BucketState,
+    pub state: ResourceState,
+    /// The account whose settings the resource's projection depends on. Before the row is written, the store keeps
+    /// that it is a member; a member it stays, whoever owns it later.
+    pub account: Option<ResourceId>,
     /// Marks the row pending for every sink in the store's list; `None` leaves all marks as they are.
     pub mark: Option<PendingMark>,
     /// The stored state is damaged: its bytes are kept aside before they are overwritten.
@@ -27,6 +30,17 @@ pub struct ListedSink {
     pub name: SinkName,
     /// Tells a graph from another one that stood under the same name before.
     pub instance: String,
+}
+
+/// A change of an account, not all of whose members have been marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanOut {
+    /// The account.
+    pub account: ResourceId,
+    /// The version of its row.
+    pub version: Version,
+    /// How old the news is.
+    pub mark: PendingMark,
 }
 
 /// What became of one [`Save`].
@@ -100,8 +114,22 @@ pub trait StateStore: Send + Sync {
     /// What is stored of each, in the order asked for.
     async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError>;
 
-    /// Writes each row on its condition; the answers stand in the order of `saves`.
+    /// Writes each row on its condition; an account's row that is marked is also marked for its members. The answers stand in the order of `saves`.
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError>;
+
+    /// The members of an account, in the order of their keys, from after the given one; at most `limit`.
+    async fn members(
+        &self,
+        account: &ResourceId,
+        after: Option<&ResourceId>,
+        limit: usize,
+    ) -> Result<Vec<ResourceId>, StoreError>;
+
+    /// Accounts whose rows were saved with a mark and whose members have not all been marked since.
+    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError>;
+
+    /// Clears an account's mark, if its row has not been saved again since.
+    async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError>;
 
     /// Rows pending for a sink.
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError>;

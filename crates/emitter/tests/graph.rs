@@ -4,9 +4,9 @@
 
 mod support;
 
-use bucket_state::{Snapshot, project};
+use bucket_state::Snapshot;
 use emitter::{Emission, GraphSink, SinkError, Verdict};
-use support::{World, create, delete, id, logging, state};
+use support::{World, create, delete, id, logging, project, state};
 
 fn snapshot(bucket: &str, events: &[bucket_state::Event]) -> Snapshot {
     project(&id(bucket), &state(events))

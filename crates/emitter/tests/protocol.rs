@@ -7,9 +7,9 @@ mod support;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, Generation, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, Save,
-    SaveOutcome, SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Stored, Verdict,
-    Version,
+    Backlog, Emission, FanOut, Generation, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, PendingQuery,
+    Row, Save, SaveOutcome, SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Stored,
+    Verdict, Version,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -203,7 +203,7 @@ async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing(
     let world = World::new().await;
     window(&world, &[create("app", 1)]).await;
     // The graph was fed by a store that has been restored from a backup since.
-    let later = bucket_state::project(&id("app"), &support::state(&[create("app", 1), logging("app", 2, "logs")]));
+    let later = support::project(&id("app"), &support::state(&[create("app", 1), logging("app", 2, "logs")]));
     world.graph.replace(NOW, &[Emission::new(9, later)]).await.unwrap();
     let error = world.outbox("worker").round(NOW).await.unwrap_err();
     assert!(matches!(&error, OutboxError::Sink(SinkError::Ahead { .. })) && !error.is_transient(), "{error}");
@@ -262,6 +262,23 @@ impl StateStore for Disturbed {
             }
         }
         self.inner.save(saves).await
+    }
+
+    async fn members(
+        &self,
+        account: &ResourceId,
+        after: Option<&ResourceId>,
+        limit: usize,
+    ) -> Result<Vec<ResourceId>, StoreError> {
+        self.inner.members(account, after, limit).await
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError> {
+        self.inner.fan_outs().await
+    }
+
+    async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {
+        self.inner.end_fan_out(fan_out).await
     }
 
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {

@@ -1,15 +1,19 @@
-//! Believable CloudTrail traffic about S3 buckets, made from a seed: for the demo, the benches and the tests.
+//! Believable CloudTrail traffic about S3 buckets, their access points and their accounts, made from a seed: for the
+//! demo, the benches and the tests.
 //!
 //! The history is sound (a bucket is created before it is changed, a deleted one answers `NoSuchBucket`), its delivery
 //! is as bad as CloudTrail's and EventBridge's: late, repeated, in two copies, between events of no interest.
 
 mod actor;
+mod answer;
 mod bodies;
 mod call;
 mod history;
+mod mix;
 mod noise;
 mod policy;
 mod record;
+mod subject;
 mod text;
 mod world;
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bucket_state::{Ignored, Malformed, supported};
-use emitter::{Backlog, EmitReport, SaveReport, Verdict};
+use emitter::{Backlog, EmitReport, FanOutReport, SaveReport, Verdict};
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     TextEncoder,
@@ -262,6 +262,12 @@ impl Metrics {
         self.saves.with_label_values(&["conflict"]).inc_by(report.conflicts);
         self.contested.inc_by(report.contested);
         report.arrived_ms.iter().for_each(|arrived_ms| self.observe("save", *arrived_ms, now_ms));
+    }
+
+    /// The buckets of changed accounts were marked: each mark is a save.
+    pub fn members_marked(&self, report: &FanOutReport) {
+        self.saves.with_label_values(&["saved"]).inc_by(report.marked);
+        self.saves.with_label_values(&["conflict"]).inc_by(report.conflicts);
     }
 
     /// A sink has spoken on a batch.

@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use emitter::{
-    EmitReport, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed, StateStore, StoreError, Verdict,
+    EmitReport, FanOutReport, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed, StateStore,
+    StoreError, Verdict, fan_out, run_fan_out,
 };
 use shard_consumer::{Cut, Position, ShardSource, SourceError};
 use tokio::sync::Notify;
@@ -56,7 +57,7 @@ impl Pipeline {
 
         let end_emissions = CancellationToken::new();
         let (mut backward, wakers) = self.spawn_outboxes(&end_emissions);
-        let forward = self.forward(stop, &|| wakers.iter().for_each(|waker| waker.notify_one())).await;
+        let forward = self.forward(stop, &wakers).await;
 
         end_emissions.cancel();
         if tokio::time::timeout(EMISSIONS_MAX, async { while backward.join_next().await.is_some() {} }).await.is_err() {
@@ -66,7 +67,7 @@ impl Pipeline {
     }
 
     /// The forward half. One window saves at a time, while the next goes on folding.
-    async fn forward(&self, stop: &CancellationToken, wake_outboxes: &(dyn Fn() + Sync)) -> Result<(), Failure> {
+    async fn forward(&self, stop: &CancellationToken, wakers: &Wakers) -> Result<(), Failure> {
         let window = &self.intake.window;
         let (stop_reading, stopping) = (stop.child_token(), Stopping::new(stop));
         let reading = self.source.run(self.intake.deliver(&stop_reading), stop_reading.clone());
@@ -79,7 +80,7 @@ impl Pipeline {
                 saved = async { saving.as_mut().expect("guarded").await }, if saving.is_some() => {
                     saving = None;
                     match saved {
-                        Ok(()) => wake_outboxes(),
+                        Ok(()) => wakers.wake(),
                         Err(error) => {
                             stop_reading.cancel();
                             let _moot = (&mut reading).await;
@@ -106,7 +107,7 @@ impl Pipeline {
                 failed
             }
         };
-        wake_outboxes();
+        wakers.wake();
         let released = tokio::select! {
             released = self.source.release() => released.map_err(|error| error.chain()),
             () = stopping.for_longer_than(RELEASE_MAX) => Err("not in time".to_owned()),
@@ -171,13 +172,14 @@ impl Pipeline {
         }
     }
 
-    /// The backward half: one task per sink, so that none holds back another.
-    fn spawn_outboxes(&self, end: &CancellationToken) -> (JoinSet<()>, Vec<Arc<Notify>>) {
-        let (mut tasks, mut wakers) = (JoinSet::new(), Vec::new());
+    /// The backward half: one task per sink, so that none holds back another, and one that marks the buckets of
+    /// changed accounts for all of them.
+    fn spawn_outboxes(&self, end: &CancellationToken) -> (JoinSet<()>, Wakers) {
+        let (mut tasks, mut wakers) = (JoinSet::new(), Wakers::default());
         for sink in &self.sinks {
             let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), self.outbox.clone());
             let waker = Arc::new(Notify::new());
-            wakers.push(Arc::clone(&waker));
+            wakers.outboxes.push(Arc::clone(&waker));
             let (end_emissions, metrics) = (end.clone(), Arc::clone(&self.intake.metrics));
             tasks.spawn(async move {
                 let name = outbox.sink().to_string();
@@ -197,14 +199,26 @@ impl Pipeline {
                 }
             });
         }
+        let (store, end, metrics) = (Arc::clone(&self.store), end.clone(), Arc::clone(&self.intake.metrics));
+        let all = wakers.clone();
+        tasks.spawn(async move {
+            let tell = |report: &FanOutReport| {
+                fanned_out(&metrics, report);
+                all.wake_outboxes();
+            };
+            if let Err(error) = run_fan_out(store.as_ref(), &all.fan_out, &end, tell).await {
+                tracing::error!(%error, "the buckets of changed accounts are not marked any more; their graph is stale");
+            }
+        });
         (tasks, wakers)
     }
 
-    /// Emits until nothing is pending for any sink.
+    /// Emits until nothing is pending for any sink; before that, marks what changed accounts leave to be marked.
     ///
     /// # Errors
     /// When a sink is ahead of the store, accepts nothing for 5 minutes, or has rejected a row.
     pub async fn settle(&self) -> Result<(), Failure> {
+        fanned_out(self.metrics(), &fan_out(self.store.as_ref()).await?);
         for sink in &self.sinks {
             let settings = OutboxSettings { adopt_after: Duration::ZERO, ..self.outbox.clone() };
             let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings);
@@ -234,6 +248,13 @@ impl Pipeline {
     }
 }
 
+fn fanned_out(metrics: &Metrics, report: &FanOutReport) {
+    metrics.members_marked(report);
+    if report.accounts > 0 {
+        tracing::info!(accounts = report.accounts, buckets = report.marked, "buckets of changed accounts marked");
+    }
+}
+
 fn told(metrics: &Metrics, sink: &str, round: Result<&EmitReport, &OutboxError>) {
     match round {
         Ok(report) => {
@@ -252,6 +273,25 @@ fn told(metrics: &Metrics, sink: &str, round: Result<&EmitReport, &OutboxError>)
                 tracing::warn!(%error, sink, "nothing was emitted; the rows stay pending");
             }
         }
+    }
+}
+
+/// What wakes the backward half.
+#[derive(Clone, Default)]
+struct Wakers {
+    outboxes: Vec<Arc<Notify>>,
+    fan_out: Arc<Notify>,
+}
+
+impl Wakers {
+    /// A window was saved.
+    fn wake(&self) {
+        self.fan_out.notify_one();
+        self.wake_outboxes();
+    }
+
+    fn wake_outboxes(&self) {
+        self.outboxes.iter().for_each(|waker| waker.notify_one());
     }
 }
 

@@ -13,12 +13,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, Generation, GraphSink, ListedSink, OutboxSettings, PendingQuery, Save, SaveOutcome, Settlement,
-    SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Stored, Verdict,
+    Backlog, Emission, FanOut, Generation, GraphSink, ListedSink, OutboxSettings, PendingQuery, Save, SaveOutcome,
+    Settlement, SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Stored, Verdict,
 };
 use serde_json::{Value, json};
 use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, ShardId, ShardSource, SourceError};
-use support::{events_of_the_fixture, worker};
+use support::{events_of_the_fixture, graphs, worker};
 use tokio_util::sync::CancellationToken;
 use trailgraph::pipeline::Pipeline;
 
@@ -81,6 +81,26 @@ impl StateStore for Wired<SqliteStore> {
         let saved = self.inner.save(saves).await;
         self.wire.step("after save").await;
         saved
+    }
+
+    async fn members(
+        &self,
+        account: &ResourceId,
+        after: Option<&ResourceId>,
+        limit: usize,
+    ) -> Result<Vec<ResourceId>, StoreError> {
+        self.inner.members(account, after, limit).await
+    }
+
+    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError> {
+        self.inner.fan_outs().await
+    }
+
+    async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {
+        self.wire.step("before the end of a fan-out").await;
+        let ended = self.inner.end_fan_out(fan_out).await;
+        self.wire.step("after the end of a fan-out").await;
+        ended
     }
 
     async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
@@ -215,9 +235,9 @@ async fn crash_at(step: usize, expected: &Value) -> Option<&'static str> {
 
     let second = Worker::new("second", folder.path(), Arc::new(successor_source), Tripwire::new(usize::MAX));
     assert_eq!(second.run().await, None);
-    assert_eq!(&second.graph().await, expected, "after a crash at step {step}: {crashed}");
+    graphs::assert_same(&second.graph().await, expected, &format!("after a crash at step {step}: {crashed}"));
     first.land_late().await;
-    assert_eq!(&second.graph().await, expected, "after a late landing of step {step}: {crashed}");
+    graphs::assert_same(&second.graph().await, expected, &format!("after a late landing of step {step}: {crashed}"));
     Some(crashed)
 }
 
@@ -241,10 +261,12 @@ async fn a_crash_at_any_step_leaves_the_graph_that_the_events_make() {
         "after clear",
         "after emit",
         "after save",
+        "after the end of a fan-out",
         "before checkpoint",
         "before clear",
         "before emit",
         "before save",
+        "before the end of a fan-out",
         "loaded",
     ];
     assert_eq!(crashed_at.into_iter().collect::<Vec<_>>(), every_step);

@@ -7,7 +7,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bucket_state::{BucketState, Event, Parsed, Parser, ResourceId};
+use bucket_state::{Event, Parsed, Parser, ResourceId, ResourceState};
 use emitter::{SqliteFile, SqliteStore, StateStore};
 use shard_consumer::{LeaseStore, Position, SqliteLeases};
 use support::stream::{Stream, after, eventually};
@@ -21,7 +21,7 @@ const LIFE_MAX_MS: u64 = 350;
 /// What the stored states must contain: everything up to the checkpoints.
 #[derive(Default)]
 struct Covered {
-    states: BTreeMap<ResourceId, BucketState>,
+    states: BTreeMap<ResourceId, ResourceState>,
     /// By shard: how many of its records have been folded here.
     folded: BTreeMap<String, usize>,
 }

@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each file of tests uses its own part")]
 
+pub(crate) mod samples;
+
 use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bucket_state::{BucketState, Event, Parsed, Parser, ResourceId, Snapshot, project};
+use bucket_state::{AccountLevel, Event, Parsed, Parser, ResourceId, ResourceState, Snapshot, account_of, project};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -153,13 +155,34 @@ pub(crate) fn named(id: &str, record: Value) -> Value {
 
 /// What the graph shows of the bucket after `records`.
 pub(crate) fn snapshot(records: &[Value]) -> Snapshot {
-    let mut state = BucketState::default();
-    records.iter().for_each(|record| state.fold(&event(record)));
-    let projected = project(&ResourceId::from(LEDGER), &state);
-    let mut backwards = BucketState::default();
-    records.iter().rev().for_each(|record| backwards.fold(&event(record)));
-    assert_eq!(project(&ResourceId::from(LEDGER), &backwards), projected, "the order of folding does not matter");
+    snapshot_of(LEDGER, records)
+}
+
+/// What the graph shows of a resource after `records`: of a bucket, with what is set for its account.
+pub(crate) fn snapshot_of(resource: &str, records: &[Value]) -> Snapshot {
+    let id = ResourceId::from(resource);
+    let projected = shown(&id, &events_of(records));
+    let backwards: Vec<Event> = events_of(records).into_iter().rev().collect();
+    assert_eq!(shown(&id, &backwards), projected, "the order of folding does not matter");
     projected
+}
+
+fn events_of(records: &[Value]) -> Vec<Event> {
+    records.iter().map(event).collect()
+}
+
+fn shown(id: &ResourceId, events: &[Event]) -> Snapshot {
+    let state = fold(id, events);
+    let Some(owner) = account_of(id, &state) else { return project(id, &state, AccountLevel::Silent) };
+    let is_told = events.iter().any(|event| event.resource == owner);
+    let account = fold(&owner, events);
+    project(id, &state, if is_told { AccountLevel::Told(&owner, &account) } else { AccountLevel::Silent })
+}
+
+fn fold(id: &ResourceId, events: &[Event]) -> ResourceState {
+    let mut state = ResourceState::default();
+    events.iter().filter(|event| event.resource == *id).for_each(|event| state.fold(event));
+    state
 }
 
 /// The bucket's properties, without those that every bucket has.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use bucket_state::{BucketState, Event, Parsed, Parser, ResourceId};
+use bucket_state::{AccountLevel, Event, Parsed, Parser, ResourceId, ResourceState, Snapshot};
 use emitter::{
     Limits, ListedSink, Outbox, OutboxSettings, PendingMark, Save, SaveOutcome, Sealed, SinkName, SqliteFile,
     SqliteGraph, SqliteStore, StateStore, Window,
@@ -44,8 +44,8 @@ pub(crate) fn delete(bucket: &str, second: u32) -> Event {
     event(bucket, "DeleteBucket", second, &json!({}))
 }
 
-pub(crate) fn state(events: &[Event]) -> BucketState {
-    let mut state = BucketState::default();
+pub(crate) fn state(events: &[Event]) -> ResourceState {
+    let mut state = ResourceState::default();
     events.iter().for_each(|event| state.fold(event));
     state
 }
@@ -56,6 +56,11 @@ pub(crate) fn id(bucket: &str) -> ResourceId {
 
 pub(crate) fn mark(since_ms: i64) -> PendingMark {
     PendingMark { since_ms, arrived_ms: since_ms - 5, happened_ms: since_ms - 10 }
+}
+
+/// The part of the graph that a state makes, while nothing is known of its account.
+pub(crate) fn project(id: &ResourceId, state: &ResourceState) -> Snapshot {
+    bucket_state::project(id, state, AccountLevel::Silent)
 }
 
 /// A store and a graph in one file of a temporary folder.
@@ -134,7 +139,8 @@ pub(crate) async fn save_at(
     events: &[Event],
 ) -> SaveOutcome {
     let (resource, state, mark) = (id(bucket), state(events), Some(mark(now_ms)));
-    let save = Save { resource, based_on, state, mark, set_aside: false };
+    let account = bucket_state::account_of(&resource, &state);
+    let save = Save { resource, based_on, state, account, mark, set_aside: false };
     store.save(vec![save]).await.unwrap()[0]
 }
 

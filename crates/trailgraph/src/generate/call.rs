@@ -1,16 +1,18 @@
-//! The calls that change buckets: their CloudTrail names, and what each asks for.
+//! The calls that change buckets, access points and accounts: their CloudTrail names, and what each asks for.
 
 use fastrand::Rng;
 
-use super::bodies::{self, Subject};
+use super::bodies;
 use super::policy;
+use super::subject::{Subject, Target};
 use super::text::put;
 use super::world::percent;
 
-/// A call on a bucket, with the intention behind it: there are several of one name.
+/// A call, with the intention behind it: there are several of one name.
 pub(super) struct Call {
     /// The `eventName`.
     pub(super) name: &'static str,
+    pub(super) target: Target,
     /// The key of the query string, as CloudTrail keeps it; empty where there is none.
     subresource: &'static str,
     /// Writes what `requestParameters` holds besides the bucket, the host and the query.
@@ -18,137 +20,114 @@ pub(super) struct Call {
 }
 
 macro_rules! calls {
-    ($($id:ident = $name:literal, $subresource:literal, $body:expr;)+) => {
-        $( pub(super) static $id: Call = Call { name: $name, subresource: $subresource, body: $body }; )+
-    };
+    ($($target:ident { $($id:ident = $name:literal, $subresource:literal, $body:expr;)+ })+) => { $($(
+        pub(super) static $id: Call =
+            Call { name: $name, target: Target::$target, subresource: $subresource, body: $body };
+    )+)+ };
 }
 
 calls! {
-    CREATE = "CreateBucket", "", bodies::creation;
-    DELETE = "DeleteBucket", "", bodies::nothing;
-    POLICY = "PutBucketPolicy", "policy", policy::closed;
-    PUBLIC_POLICY = "PutBucketPolicy", "policy", policy::open;
-    POLICY_OFF = "DeleteBucketPolicy", "policy", bodies::nothing;
-    ACL = "PutBucketAcl", "acl", bodies::acl;
-    BLOCK = "PutBucketPublicAccessBlock", "publicAccessBlock", bodies::block;
-    PARTIAL_BLOCK = "PutBucketPublicAccessBlock", "publicAccessBlock", bodies::partial_block;
-    BLOCK_OFF = "DeleteBucketPublicAccessBlock", "publicAccessBlock", bodies::nothing;
-    ENCRYPTION = "PutBucketEncryption", "encryption", bodies::encryption;
-    ENCRYPTION_OFF = "DeleteBucketEncryption", "encryption", bodies::nothing;
-    VERSIONING = "PutBucketVersioning", "versioning", bodies::versioning;
-    VERSIONING_OFF = "PutBucketVersioning", "versioning", bodies::versioning_suspended;
-    LOGGING = "PutBucketLogging", "logging", bodies::logging;
-    LOGGING_OFF = "PutBucketLogging", "logging", bodies::logging_off;
-    TAGGING = "PutBucketTagging", "tagging", bodies::tagging;
-    TAGGING_OFF = "DeleteBucketTagging", "tagging", bodies::nothing;
-    TAG = "TagResource", "", bodies::tag;
-    UNTAG = "UntagResource", "", bodies::untag;
-    OWNERSHIP = "PutBucketOwnershipControls", "ownershipControls", bodies::ownership;
-    LIFECYCLE = "PutBucketLifecycle", "lifecycle", bodies::lifecycle;
-    LIFECYCLE_OFF = "DeleteBucketLifecycle", "lifecycle", bodies::nothing;
-    CORS = "PutBucketCors", "cors", bodies::cors;
-    CORS_OFF = "DeleteBucketCors", "cors", bodies::nothing;
-    NOTIFICATION = "PutBucketNotification", "notification", bodies::notification;
-    REPLICATION = "PutBucketReplication", "replication", bodies::replication;
-    WEBSITE = "PutBucketWebsite", "website", bodies::website;
-    REQUEST_PAYMENT = "PutBucketRequestPayment", "requestPayment", bodies::request_payment;
-    ACCELERATION = "PutAccelerateConfiguration", "accelerate", bodies::nothing;
-    OBJECT_LOCK = "PutBucketObjectLockConfiguration", "object-lock", bodies::object_lock;
-    METRICS = "PutBucketMetricsConfiguration", "metrics", bodies::metrics;
+    Bucket {
+        CREATE = "CreateBucket", "", bodies::creation;
+        DELETE = "DeleteBucket", "", bodies::nothing;
+        POLICY = "PutBucketPolicy", "policy", policy::bucket_closed;
+        PUBLIC_POLICY = "PutBucketPolicy", "policy", policy::bucket_open;
+        POLICY_OFF = "DeleteBucketPolicy", "policy", bodies::nothing;
+        ACL = "PutBucketAcl", "acl", bodies::acl;
+        BLOCK = "PutBucketPublicAccessBlock", "publicAccessBlock", bodies::block;
+        PARTIAL_BLOCK = "PutBucketPublicAccessBlock", "publicAccessBlock", bodies::partial_block;
+        BLOCK_OFF = "DeleteBucketPublicAccessBlock", "publicAccessBlock", bodies::nothing;
+        ENCRYPTION = "PutBucketEncryption", "encryption", bodies::encryption;
+        ENCRYPTION_OFF = "DeleteBucketEncryption", "encryption", bodies::nothing;
+        VERSIONING = "PutBucketVersioning", "versioning", bodies::versioning;
+        VERSIONING_OFF = "PutBucketVersioning", "versioning", bodies::versioning_suspended;
+        LOGGING = "PutBucketLogging", "logging", bodies::logging;
+        LOGGING_OFF = "PutBucketLogging", "logging", bodies::logging_off;
+        TAGGING = "PutBucketTagging", "tagging", bodies::tagging;
+        TAGGING_OFF = "DeleteBucketTagging", "tagging", bodies::nothing;
+        TAG = "TagResource", "", bodies::tag;
+        UNTAG = "UntagResource", "", bodies::untag;
+        OWNERSHIP = "PutBucketOwnershipControls", "ownershipControls", bodies::ownership;
+        OWNERSHIP_OFF = "DeleteBucketOwnershipControls", "ownershipControls", bodies::nothing;
+        LIFECYCLE = "PutBucketLifecycle", "lifecycle", bodies::lifecycle;
+        LIFECYCLE_OFF = "DeleteBucketLifecycle", "lifecycle", bodies::nothing;
+        CORS = "PutBucketCors", "cors", bodies::cors;
+        CORS_OFF = "DeleteBucketCors", "cors", bodies::nothing;
+        NOTIFICATION = "PutBucketNotification", "notification", bodies::notification;
+        REPLICATION = "PutBucketReplication", "replication", bodies::replication;
+        REPLICATION_OFF = "DeleteBucketReplication", "replication", bodies::nothing;
+        WEBSITE = "PutBucketWebsite", "website", bodies::website;
+        WEBSITE_OFF = "DeleteBucketWebsite", "website", bodies::nothing;
+        REQUEST_PAYMENT = "PutBucketRequestPayment", "requestPayment", bodies::request_payment;
+        ACCELERATION = "PutAccelerateConfiguration", "accelerate", bodies::nothing;
+        OBJECT_LOCK = "PutBucketObjectLockConfiguration", "object-lock", bodies::object_lock;
+        INVENTORY = "PutBucketInventoryConfiguration", "inventory", bodies::inventory;
+        INVENTORY_OFF = "DeleteBucketInventoryConfiguration", "inventory", bodies::inventory_id;
+        ANALYTICS = "PutBucketAnalyticsConfiguration", "analytics", bodies::analytics;
+        ANALYTICS_OFF = "DeleteBucketAnalyticsConfiguration", "analytics", bodies::analytics;
+        METRICS = "PutBucketMetricsConfiguration", "metrics", bodies::metrics;
+        METRICS_OFF = "DeleteBucketMetricsConfiguration", "metrics", bodies::metrics;
+        TIERING = "PutBucketIntelligentTieringConfiguration", "intelligent-tiering", bodies::tiering;
+        TIERING_OFF = "DeleteBucketIntelligentTieringConfiguration", "intelligent-tiering", bodies::tiering_id;
+        ABAC = "PutBucketAbac", "abac", bodies::abac;
+        ABAC_OFF = "PutBucketAbac", "abac", bodies::abac_off;
+    }
+    AccessPoint {
+        CREATE_POINT = "CreateAccessPoint", "", bodies::access_point;
+        DELETE_POINT = "DeleteAccessPoint", "", bodies::nothing;
+        POINT_POLICY = "PutAccessPointPolicy", "", bodies::point_policy;
+        OPEN_POINT_POLICY = "PutAccessPointPolicy", "", bodies::open_point_policy;
+        POINT_POLICY_OFF = "DeleteAccessPointPolicy", "", bodies::nothing;
+    }
+    Account {
+        ACCOUNT_BLOCK = "PutAccountPublicAccessBlock", "", bodies::account_block;
+        PARTIAL_ACCOUNT_BLOCK = "PutAccountPublicAccessBlock", "", bodies::partial_account_block;
+        ACCOUNT_BLOCK_OFF = "DeleteAccountPublicAccessBlock", "", bodies::nothing;
+    }
 }
 
-/// What a deployment sets on a new bucket.
-pub(super) static DEPLOYED: &[&Call] = &[
-    &VERSIONING,
-    &ENCRYPTION,
-    &BLOCK,
-    &POLICY,
-    &TAGGING,
-    &LOGGING,
-    &ACL,
-    &OWNERSHIP,
-    &LIFECYCLE,
-    &CORS,
-    &NOTIFICATION,
-    &TAG,
-    &REPLICATION,
-];
-
-/// What happens to a bucket in its life, each with a weight.
-pub(super) static CHANGES: &[(u32, &Call)] = &[
-    (14, &POLICY),
-    (5, &PUBLIC_POLICY),
-    (4, &POLICY_OFF),
-    (11, &TAGGING),
-    (2, &TAGGING_OFF),
-    (10, &TAG),
-    (6, &UNTAG),
-    (7, &ENCRYPTION),
-    (4, &ENCRYPTION_OFF),
-    (4, &BLOCK),
-    (4, &PARTIAL_BLOCK),
-    (4, &BLOCK_OFF),
-    (5, &LOGGING),
-    (4, &LOGGING_OFF),
-    (4, &VERSIONING),
-    (4, &VERSIONING_OFF),
-    (7, &ACL),
-    (5, &LIFECYCLE),
-    (2, &LIFECYCLE_OFF),
-    (3, &CORS),
-    (2, &CORS_OFF),
-    (4, &NOTIFICATION),
-    (3, &OWNERSHIP),
-    (2, &REPLICATION),
-    (1, &WEBSITE),
-    (1, &REQUEST_PAYMENT),
-    (1, &ACCELERATION),
-    (1, &OBJECT_LOCK),
-    (1, &METRICS),
-];
-
-/// Pairs that overwrite each other: within one second, their order may be lost.
-pub(super) static RIVALS: &[[&Call; 2]] = &[
-    [&POLICY, &POLICY_OFF],
-    [&POLICY, &PUBLIC_POLICY],
-    [&TAGGING, &TAGGING],
-    [&TAGGING, &TAG],
-    [&TAG, &UNTAG],
-    [&ENCRYPTION, &ENCRYPTION_OFF],
-    [&BLOCK, &BLOCK_OFF],
-    [&VERSIONING, &VERSIONING_OFF],
-    [&LOGGING, &LOGGING_OFF],
-    [&ACL, &ACL],
-];
+/// Of 1,000 bodies that may be large, how many CloudTrail leaves out.
+const OMITTED_PER_MILLE: u32 = 12;
 
 impl Call {
-    /// One of the changes, by weight.
-    pub(super) fn change(rng: &mut Rng) -> &'static Self {
-        let mut drawn = rng.u32(..CHANGES.iter().map(|(weight, _)| weight).sum::<u32>());
-        for (weight, call) in CHANGES {
-            match drawn.checked_sub(*weight) {
-                Some(rest) => drawn = rest,
-                None => return call,
-            }
-        }
-        &POLICY
+    /// Whether this is the other call: one of its name and intention.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 
-    /// Whether the call is a creation, which needs no bucket.
-    pub(super) fn creates(&self) -> bool {
-        std::ptr::eq(self, &CREATE)
+    /// Whether the control plane takes the call: tags of resources are its own, too.
+    pub(super) fn is_control(&self) -> bool {
+        self.target != Target::Bucket || self.name.ends_with("Resource")
+    }
+
+    /// Whether the call is as old as the older form of records.
+    pub(super) fn has_older_form(&self) -> bool {
+        const YOUNGER: &[&Call] = &[&OWNERSHIP, &OWNERSHIP_OFF, &OBJECT_LOCK, &TIERING, &TIERING_OFF, &ABAC, &ABAC_OFF];
+        !self.is_control() && !YOUNGER.iter().any(|call| self.is(call))
+    }
+
+    /// Whether what is asked for may exceed what CloudTrail keeps: long lists of rules do.
+    fn may_be_large(&self) -> bool {
+        [&LIFECYCLE, &CORS, &NOTIFICATION, &REPLICATION].iter().any(|call| self.is(call))
     }
 
     /// Writes the `requestParameters`.
     pub(super) fn put_parameters(&self, text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
-        put!(text, r#"{"bucketName":""#, subject.name, r#"","Host":""#);
-        // Tags of resources are the control plane's.
-        subject.put_host(text, percent(10, rng), self.name.ends_with("Resource"));
-        put!(text, r#"""#);
-        if !self.subresource.is_empty() {
-            put!(text, r#",""#, self.subresource, r#"":"""#);
+        put!(text, "{");
+        if self.target == Target::Bucket {
+            put!(text, r#""bucketName":""#, subject.name, r#"","#);
         }
-        (self.body)(text, subject, rng);
+        put!(text, if subject.older { r#""host":[""# } else { r#""Host":""# });
+        subject.put_host(text, percent(10, rng), self.is_control());
+        put!(text, if subject.older { r#""]"# } else { r#"""# });
+        if !self.subresource.is_empty() {
+            subject.put_header(text, self.subresource, "");
+        }
+        if self.may_be_large() && rng.u32(..1_000) < OMITTED_PER_MILLE {
+            put!(text, r#","omitted":true"#);
+        } else {
+            (self.body)(text, subject, rng);
+        }
         put!(text, "}");
     }
 }

@@ -7,14 +7,22 @@ use fastrand::Rng;
 
 use super::Generated;
 use super::actor::Actor;
-use super::bodies::Subject;
-use super::call::{CREATE, Call, DELETE, DEPLOYED, POLICY, RIVALS, TAGGING};
+use super::answer::{
+    ACCESS_DENIED, ALREADY_OWNED, CONFLICT, Failure, MALFORMED_POLICY, NO_SUCH_BUCKET, NOT_EMPTY, accept, refusal,
+};
+use super::call::{ACCOUNT_BLOCK_OFF, CREATE, CREATE_POINT, Call, DELETE, DELETE_POINT, POLICY, TAGGING};
+use super::mix::{ACCOUNT_CHANGES, DEPLOYED, POINT_CHANGES, POINT_CREATIONS, RIVALS, SPECIAL, any_change};
 use super::noise;
-use super::record::{Done, Failure, Moment, visitor_of};
+use super::record::{Done, Version, visitor_of};
+use super::subject::{Subject, Target};
 use super::world::{Bucket, any, bucket_name, percent};
 
 const NOISE_PER_MILLE: u32 = 205;
 const FAILED_PER_MILLE: u32 = 80;
+/// Of 1,000 plans, how many are an account's.
+const ACCOUNT_PER_MILLE: u32 = 10;
+/// How many access points a bucket may have.
+const POINTS: u8 = 3;
 /// When this many calls are under way, the next ones run ahead of the clock.
 const PLANNED_MAX: usize = 512;
 
@@ -36,7 +44,15 @@ pub(super) struct History {
 struct Planned {
     at_ms: i64,
     plan: u64,
+    step: Step,
+}
+
+/// A call, and who makes it on what.
+#[derive(Clone, Copy)]
+struct Step {
     number: u32,
+    /// Which access point of the bucket, where it is about one.
+    point: u8,
     call: &'static Call,
     by_deployment: bool,
     with_ms: bool,
@@ -85,41 +101,46 @@ impl History {
                 return self.plan_deployment(self.buckets.len() as u32 - 1, now_ms, rng);
             }
         };
+        if rng.u32(..1_000) < ACCOUNT_PER_MILLE {
+            return self.plan_call(number, any(ACCOUNT_CHANGES, rng), now_ms, rng);
+        }
         let bucket = &mut self.buckets[number as usize];
-        if !bucket.exists {
+        if bucket.life.is_none() {
             if percent(30, rng) {
                 bucket.change_hands(rng);
             }
             return self.plan_deployment(number, now_ms, rng);
         }
         match rng.u8(..100) {
-            0..70 => self.plan_call(number, Call::change(rng), now_ms, rng),
-            70..82 => self.plan_changes(number, now_ms, rng),
-            82..94 => self.plan_rivals(number, now_ms, rng),
-            94..97 => self.plan_deletion(number, now_ms, rng),
+            0..66 => self.plan_call(number, any_change(rng), now_ms, rng),
+            66..78 => self.plan_changes(number, now_ms, rng),
+            78..90 => self.plan_rivals(number, now_ms, rng),
+            90..95 => self.plan_access_point(number, now_ms, rng),
+            95..98 => self.plan_deletion(number, now_ms, rng),
             // Creating one's own bucket again succeeds in us-east-1 only.
             _ if bucket.region() == "us-east-1" => self.plan_call(number, &CREATE, now_ms, rng),
             _ => self.plan_call(number, &TAGGING, now_ms, rng),
         }
     }
 
-    /// A new bucket and all that is set on it: 8 to 14 calls in a few seconds.
+    /// A new bucket and all that is set on it: 8 to 15 calls in a few seconds.
     fn plan_deployment(&mut self, number: u32, now_ms: i64, rng: &mut Rng) {
-        let mut at_ms = now_ms;
-        self.plan_at(number, &CREATE, at_ms, true, self.tells_ms(number, rng));
         let mut calls = DEPLOYED.to_vec();
         rng.shuffle(&mut calls);
-        calls.truncate(rng.usize(7..=13));
-        for call in calls {
+        calls.truncate(rng.usize(7..=12));
+        // What a bucket is for comes after what all have, since some of it needs that.
+        calls.extend((0..any(&[0, 0, 1, 1, 2], rng)).map(|_| any(SPECIAL, rng)));
+        let mut at_ms = now_ms;
+        for call in std::iter::once(&CREATE).chain(calls) {
+            self.plan_at(at_ms, Step { by_deployment: true, ..self.step(number, call, rng) });
             at_ms += rng.i64(40..700);
-            self.plan_at(number, call, at_ms, true, self.tells_ms(number, rng));
         }
     }
 
     /// A few settings of one bucket, almost at once.
     fn plan_changes(&mut self, number: u32, now_ms: i64, rng: &mut Rng) {
         for _ in 0..rng.u32(3..=6) {
-            self.plan_call(number, Call::change(rng), now_ms + rng.i64(0..1_500), rng);
+            self.plan_call(number, any_change(rng), now_ms + rng.i64(0..1_500), rng);
         }
     }
 
@@ -138,8 +159,22 @@ impl History {
             std::mem::swap(&mut one_tells, &mut other_tells);
         }
         let [first, second] = any(RIVALS, rng);
-        self.plan_at(number, first, one, false, one_tells);
-        self.plan_at(number, second, other, false, other_tells);
+        self.plan_at(one, Step { with_ms: one_tells, ..self.step(number, first, rng) });
+        self.plan_at(other, Step { with_ms: other_tells, ..self.step(number, second, rng) });
+    }
+
+    /// An access point is made, changed, goes, or is made anew.
+    fn plan_access_point(&mut self, number: u32, now_ms: i64, rng: &mut Rng) {
+        let life = self.buckets[number as usize].life.unwrap_or_default();
+        let point = match (0..POINTS).find(|point| life.has(*point)) {
+            Some(known) if percent(60, rng) => known,
+            _ => rng.u8(..POINTS),
+        };
+        let mut at_ms = now_ms;
+        for call in any(if life.has(point) { POINT_CHANGES } else { POINT_CREATIONS }, rng) {
+            self.plan_at(at_ms, Step { point, ..self.step(number, call, rng) });
+            at_ms += rng.i64(80..900);
+        }
     }
 
     /// The bucket goes; sometimes a change or a new bucket of the name falls into the same second.
@@ -147,6 +182,13 @@ impl History {
         let at_ms = now_ms - now_ms.rem_euclid(1_000) + rng.i64(300..600);
         if percent(20, rng) {
             self.plan_call(number, &POLICY, at_ms - 200, rng);
+        }
+        let life = self.buckets[number as usize].life.unwrap_or_default();
+        // S3 keeps a bucket whose access points were forgotten.
+        for point in (0..POINTS).filter(|point| life.has(*point)) {
+            if percent(85, rng) {
+                self.plan_at(at_ms - 250, Step { point, ..self.step(number, &DELETE_POINT, rng) });
+            }
         }
         self.plan_call(number, &DELETE, at_ms, rng);
         match rng.u8(..10) {
@@ -157,12 +199,16 @@ impl History {
     }
 
     fn plan_call(&mut self, number: u32, call: &'static Call, at_ms: i64, rng: &mut Rng) {
-        self.plan_at(number, call, at_ms, false, self.tells_ms(number, rng));
+        self.plan_at(at_ms, self.step(number, call, rng));
     }
 
-    fn plan_at(&mut self, number: u32, call: &'static Call, at_ms: i64, by_deployment: bool, with_ms: bool) {
+    fn plan_at(&mut self, at_ms: i64, step: Step) {
         self.plans += 1;
-        self.planned.push(Reverse(Planned { at_ms, plan: self.plans, number, call, by_deployment, with_ms }));
+        self.planned.push(Reverse(Planned { at_ms, plan: self.plans, step }));
+    }
+
+    fn step(&self, number: u32, call: &'static Call, rng: &mut Rng) -> Step {
+        Step { number, point: 0, call, by_deployment: false, with_ms: self.tells_ms(number, rng) }
     }
 
     /// Two buckets in five are where the older records come from, mostly.
@@ -171,67 +217,53 @@ impl History {
     }
 
     fn perform(&mut self, planned: &Planned, rng: &mut Rng) -> Done {
-        let bucket = &mut self.buckets[planned.number as usize];
-        let creates = planned.call.creates();
-        let error = match bucket.exists {
-            false if !creates => Some(NO_SUCH_BUCKET),
-            true if creates && bucket.region() != "us-east-1" => Some(ALREADY_OWNED),
-            _ => None,
-        };
+        let Planned { at_ms, step, .. } = *planned;
+        let bucket = &mut self.buckets[step.number as usize];
+        let error = refusal(step.call, bucket, step.point);
         if error.is_none() {
-            bucket.exists = !std::ptr::eq(planned.call, &DELETE);
+            accept(step.call, bucket, step.point);
         }
-        let moment = Moment { end_ms: planned.at_ms, with_ms: planned.with_ms };
-        let actor = if planned.by_deployment { Actor::terraform() } else { Actor::draw(rng) };
-        self.done(planned.number, planned.call, actor, error, moment, rng)
+        let actor = if step.by_deployment { Actor::terraform() } else { Actor::draw(rng) };
+        self.done(step, at_ms, actor, error, rng)
     }
 
     fn fail(&self, number: u32, now_ms: i64, rng: &mut Rng) -> Done {
-        let (call, error) = match (self.buckets[number as usize].exists, rng.u8(..10)) {
-            (false, _) => (Call::change(rng), NO_SUCH_BUCKET),
-            (true, 0) => (&CREATE, ALREADY_OWNED),
-            (true, 1) => (&DELETE, NOT_EMPTY),
-            (true, 2) => (&POLICY, MALFORMED_POLICY),
-            (true, 3) => (Call::change(rng), CONFLICT),
-            (true, _) => (Call::change(rng), ACCESS_DENIED),
+        let (call, error) = match (self.buckets[number as usize].life.is_some(), rng.u8(..40)) {
+            (false, _) => (any_change(rng), NO_SUCH_BUCKET),
+            (true, 0..4) => (&CREATE, ALREADY_OWNED),
+            (true, 4..8) => (&DELETE, NOT_EMPTY),
+            (true, 8..12) => (&POLICY, MALFORMED_POLICY),
+            (true, 12..16) => (any_change(rng), CONFLICT),
+            (true, 16) => (any(&[&ACCOUNT_BLOCK_OFF, &CREATE_POINT], rng), ACCESS_DENIED),
+            (true, _) => (any_change(rng), ACCESS_DENIED),
         };
-        let moment = Moment { end_ms: now_ms, with_ms: self.tells_ms(number, rng) };
-        self.done(number, call, Actor::draw(rng), Some(error), moment, rng)
+        self.done(self.step(number, call, rng), now_ms, Actor::draw(rng), Some(error), rng)
     }
 
-    fn done(
-        &self,
-        number: u32,
-        call: &'static Call,
-        actor: Actor,
-        error: Option<Failure>,
-        moment: Moment,
-        rng: &mut Rng,
-    ) -> Done {
+    fn done(&self, step: Step, end_ms: i64, actor: Actor, error: Option<Failure>, rng: &mut Rng) -> Done {
+        let Step { number, point, call, with_ms, .. } = step;
         let bucket = self.buckets[number as usize];
-        let visitor = if call.creates() { None } else { visitor_of(bucket.account(), rng) };
+        let version = match with_ms {
+            true => Version::Milliseconds,
+            false if call.has_older_form() && percent(12, rng) => Version::Older,
+            false => Version::Seconds,
+        };
+        let older = version == Version::Older;
+        // Who creates is the owner; and a record without resources does not tell the owner from a visitor.
+        let visits = call.target == Target::Bucket && !call.is(&CREATE) && !older;
+        let visitor = if visits { visitor_of(bucket.account(), rng) } else { None };
         let neighbour = rng.u32(..self.names);
-        let subject = Subject { name: bucket_name(number), bucket, neighbour };
+        let name = bucket_name(number);
+        let subject = Subject { target: call.target, name, number, bucket, point, neighbour, older };
         let mut parameters = Vec::with_capacity(1_024);
         call.put_parameters(&mut parameters, &subject, rng);
         let (actor, caller) = match visitor {
             Some(account) => (Actor::visitor(), account),
             None => (actor, bucket.account()),
         };
-        Done { call, subject, actor, caller, error, moment, parameters }
+        Done { call, subject, actor, caller, error, end_ms, version, parameters }
     }
 }
-
-const ACCESS_DENIED: Failure = Failure("AccessDenied", "Access Denied");
-const NO_SUCH_BUCKET: Failure = Failure("NoSuchBucket", "The specified bucket does not exist");
-const NOT_EMPTY: Failure = Failure("BucketNotEmpty", "The bucket you tried to delete is not empty");
-const MALFORMED_POLICY: Failure = Failure("MalformedPolicy", "Invalid principal in policy");
-const ALREADY_OWNED: Failure =
-    Failure("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you own it.");
-const CONFLICT: Failure = Failure(
-    "OperationAborted",
-    "A conflicting conditional operation is currently in progress against this resource. Please try again.",
-);
 
 impl Ord for Planned {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {

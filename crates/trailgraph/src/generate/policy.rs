@@ -1,12 +1,24 @@
-//! Bucket policies: parsed JSON documents, which keep the form that their author gave them.
+//! Policies of buckets and access points: JSON documents, which keep the form that their author gave them.
 
 use fastrand::Rng;
 
-use super::bodies::Subject;
+use super::subject::Subject;
 use super::text::put;
 use super::world::{ACCOUNTS, PARTNERS, any, percent};
 
 type Statement = fn(&mut Vec<u8>, &Subject, &mut Rng);
+
+/// The policy of a bucket that lets in nobody unknown.
+pub(super) fn bucket_closed(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
+    put!(text, r#","bucketPolicy":"#);
+    closed(text, subject, rng);
+}
+
+/// The policy of a bucket that opens it, or seems to.
+pub(super) fn bucket_open(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
+    put!(text, r#","bucketPolicy":"#);
+    open(text, subject, rng);
+}
 
 /// A policy that lets in nobody unknown.
 pub(super) fn closed(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
@@ -27,7 +39,7 @@ pub(super) fn closed(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
     });
 }
 
-/// A policy that opens the bucket, or seems to.
+/// A policy that lets in everybody, or seems to.
 pub(super) fn open(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
     document(text, rng, |text, rng| {
         everyone(text, subject, rng);
@@ -42,7 +54,7 @@ pub(super) fn open(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
 
 /// Statements are an array, or an object where there is one and the author wrote it so.
 fn document(text: &mut Vec<u8>, rng: &mut Rng, put_statements: impl Fn(&mut Vec<u8>, &mut Rng) -> usize) {
-    put!(text, r#","bucketPolicy":{"Version":"2012-10-17""#);
+    put!(text, r#"{"Version":"2012-10-17""#);
     if percent(20, rng) {
         put!(text, r#","Id":"bucket-policy""#);
     }
@@ -57,17 +69,23 @@ fn document(text: &mut Vec<u8>, rng: &mut Rng, put_statements: impl Fn(&mut Vec<
     }
 }
 
-/// Begins a statement on the bucket's objects; the rest of it follows.
+/// Begins a statement on the objects; the rest of it follows.
 fn statement(text: &mut Vec<u8>, subject: &Subject, sid: &str, principal: &str, action: &str) {
     put!(text, r#"{"Sid":""#, sid, r#"","Effect":"Allow","Principal":"#, principal, r#","Action":"#, action);
-    put!(text, r#","Resource":"arn:"#, subject.account().partition, ":s3:::", subject.name, r#"/*""#);
+    put!(text, r#","Resource":""#, subject.objects(), r#"""#);
 }
 
 fn deny_insecure_transport(text: &mut Vec<u8>, subject: &Subject, rng: &mut Rng) {
     let principal = any(&[r#""*""#, r#"{"AWS":"*"}"#], rng);
-    let arn = ["arn:", subject.account().partition, ":s3:::", subject.name.as_str()].concat();
     put!(text, r#"{"Sid":"DenyInsecureTransport","Effect":"Deny","Principal":"#, principal, r#","Action":"s3:*","#);
-    put!(text, r#""Resource":[""#, arn, r#"",""#, arn, r#"/*"],"Condition":{"Bool":{"aws:SecureTransport":"#);
+    put!(
+        text,
+        r#""Resource":[""#,
+        subject.arn(),
+        r#"",""#,
+        subject.objects(),
+        r#""],"Condition":{"Bool":{"aws:SecureTransport":"#
+    );
     put!(text, any(&[r#""false""#, r#""false""#, "false"], rng), "}}}");
 }
 

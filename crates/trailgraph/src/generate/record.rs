@@ -4,8 +4,9 @@ use fastrand::Rng;
 
 use super::Generated;
 use super::actor::Actor;
-use super::bodies::Subject;
-use super::call::Call;
+use super::answer::Failure;
+use super::call::{CREATE, Call};
+use super::subject::{Subject, Target};
 use super::text::{HostId, RequestId, Second, Uuid, put};
 use super::world::{ACCOUNTS, Account, percent};
 
@@ -17,27 +18,30 @@ pub(super) struct Done {
     /// The account that called: another one than the owner's now and then.
     pub(super) caller: &'static Account,
     pub(super) error: Option<Failure>,
-    pub(super) moment: Moment,
+    pub(super) end_ms: i64,
+    pub(super) version: Version,
     /// The `requestParameters`.
     pub(super) parameters: Vec<u8>,
 }
 
-/// `errorCode` and `errorMessage`.
-#[derive(Clone, Copy)]
-pub(super) struct Failure(pub(super) &'static str, pub(super) &'static str);
-
-/// When a call ended, and what its record tells of it.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) end_ms: i64,
-    /// Newer records hold milliseconds, older ones only the second.
-    pub(super) with_ms: bool,
+/// The forms of records, by their `eventVersion`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Lists for the host, the query and the headers; no resources, no category.
+    Older,
+    /// The end of the call is told in seconds only.
+    Seconds,
+    /// The end of the call is told in milliseconds, too.
+    Milliseconds,
 }
 
-impl Moment {
-    /// The `eventTime`: taken a little after the end, so that one record in a hundred tells the next second.
-    pub(super) fn second(self) -> i64 {
-        (self.end_ms + 8).div_euclid(1_000)
+impl Version {
+    fn number(self) -> &'static str {
+        match self {
+            Self::Older => "1.05",
+            Self::Seconds => "1.08",
+            Self::Milliseconds => "1.11",
+        }
     }
 }
 
@@ -66,17 +70,22 @@ impl Done {
     pub(super) fn is_cross_account(&self) -> bool {
         self.caller.id != self.subject.account().id
     }
+
+    /// The `eventTime`: taken a little after the end, so that one record in a hundred tells the next second.
+    fn second(&self) -> Second {
+        Second((self.end_ms + 8).div_euclid(1_000))
+    }
 }
 
 /// The event of a call, as one side receives it.
 pub(super) fn write(done: &Done, side: Side, ids: &Ids, rng: &mut Rng) -> Generated {
-    let Done { subject, actor, caller, moment, .. } = done;
+    let Done { subject, actor, caller, end_ms, version, .. } = done;
     let recipient = if side == Side::Caller { caller } else { subject.account() };
-    let (second, region) = (Second(moment.second()), subject.bucket.region());
+    let (second, region) = (done.second(), subject.bucket.region());
     let mut body = Vec::with_capacity(2_560);
     let text = &mut body;
     open_envelope(text, "aws.s3", recipient.id, second, region, rng);
-    put!(text, r#"{"eventVersion":""#, if moment.with_ms { "1.11" } else { "1.08" }, r#"","userIdentity":"#);
+    put!(text, r#"{"eventVersion":""#, version.number(), r#"","userIdentity":"#);
     if side == Side::Owner {
         actor.put_foreign_identity(text, caller);
     } else {
@@ -94,21 +103,28 @@ pub(super) fn write(done: &Done, side: Side, ids: &Ids, rng: &mut Rng) -> Genera
     put!(text, CIPHER, r#"","bytesTransferredIn":"#, done.parameters.len() as u64);
     put!(text, r#","AuthenticationMethod":"AuthHeader","x-amz-id-2":""#, ids.host, r#"","bytesTransferredOut":"#);
     put!(text, if done.error.is_some() { 243_u64 } else { 0 });
-    if moment.with_ms {
-        let (end, took) = (moment.end_ms.unsigned_abs(), 20 + end_digits(moment.end_ms));
+    if subject.target == Target::AccessPoint {
+        put!(text, r#","accessPointName":""#, subject.point_name(), r#"""#);
+    }
+    if *version == Version::Milliseconds {
+        let (end, took) = (end_ms.unsigned_abs(), 20 + end_digits(*end_ms));
         put!(text, r#","startTime":"#, end - took, r#","endTime":"#, end, r#","turnAroundTime":"#, took);
     }
-    put!(text, r#"},"requestID":""#, ids.request, r#"","eventID":""#, Uuid::draw(rng), r#"","readOnly":false"#);
-    put_resources(text, done, side);
-    put!(text, r#","eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":""#, recipient.id, r#"""#);
+    put!(text, r#"},"requestID":""#, ids.request, r#"","eventID":""#, Uuid::draw(rng), r#"","eventType":"AwsApiCall""#);
+    put!(text, r#","recipientAccountId":""#, recipient.id, r#"""#);
     if side != Side::Only {
         put!(text, r#","sharedEventID":""#, ids.shared, r#"""#);
     }
-    put!(text, r#","eventCategory":"Management","tlsDetails":{"tlsVersion":"TLSv1.3","cipherSuite":""#, CIPHER);
-    put!(text, r#"","clientProvidedHostHeader":""#);
-    subject.put_host(text, false, false);
-    put!(text, r#""}}}"#);
-    Generated { partition_key: subject.name.clone(), body, event_time_ms: second.0 * 1_000 }
+    if *version != Version::Older {
+        put_resources(text, done, side);
+        put!(text, r#","readOnly":false,"managementEvent":true,"eventCategory":"Management","tlsDetails":{"#);
+        put!(text, r#""tlsVersion":"TLSv1.3","cipherSuite":""#, CIPHER, r#"","clientProvidedHostHeader":""#);
+        subject.put_host(text, false, done.call.is_control());
+        put!(text, r#""}"#);
+    }
+    put!(text, "}}");
+    let partition_key = if subject.target == Target::Bucket { subject.name.clone() } else { recipient.id.to_owned() };
+    Generated { partition_key, body, event_time_ms: second.0 * 1_000 }
 }
 
 pub(super) const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
@@ -127,9 +143,11 @@ pub(super) fn open_envelope(
     put!(text, r#"","region":""#, region, r#"","resources":[],"detail":"#);
 }
 
-/// A creation names no resource, nor does a call on a bucket that is not there. The caller's copy hides the owner.
+/// The control plane names no resource, nor does a creation or a call on a bucket that is not there. The caller's copy
+/// hides the owner.
 fn put_resources(text: &mut Vec<u8>, done: &Done, side: Side) {
-    if done.call.creates() || done.error.is_some_and(|Failure(code, _)| code == "NoSuchBucket") {
+    let is_missing = done.error.is_some_and(|Failure(code, _)| code == "NoSuchBucket");
+    if done.subject.target != Target::Bucket || done.call.is(&CREATE) || is_missing {
         return;
     }
     let owner = done.subject.account();

@@ -2,7 +2,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use self::subject::Target;
 use super::*;
+
+mod shapes;
 
 fn traffic(seed: u64) -> Traffic {
     Traffic { seed, events: 20_000, buckets: 300, ..Traffic::default() }
@@ -95,18 +98,31 @@ fn a_history_is_sound_before_its_delivery_spoils_it() {
     let mut exists: HashMap<String, bool> = HashMap::new();
     let mut history = History::new(50);
     let mut rng = Rng::with_seed(6);
-    let mut deleted = 0;
+    let mut points: HashSet<(String, u8)> = HashSet::new();
+    let (mut deleted, mut moved) = (0, 0);
     for now_ms in (0..2_000_000).step_by(100) {
         let Happening::Call(done) = history.next(now_ms, &mut rng) else { continue };
-        if done.error.is_some() {
+        if done.error.is_some() || done.subject.target == Target::Account {
+            continue;
+        }
+        let point = (done.subject.name.clone(), done.subject.point);
+        if done.subject.target == Target::AccessPoint {
+            assert_eq!(points.contains(&point), done.call.name != "CreateAccessPoint");
+            match done.call.name {
+                "CreateAccessPoint" => points.insert(point),
+                "DeleteAccessPoint" => points.remove(&point),
+                _ => continue,
+            };
+            moved += 1;
             continue;
         }
         let exists = exists.entry(done.subject.name).or_default();
-        assert!(*exists || done.call.creates());
+        assert!(*exists || done.call.name == "CreateBucket");
         *exists = done.call.name != "DeleteBucket";
         deleted += usize::from(!*exists);
+        assert!(*exists || points.iter().all(|(bucket, _)| *bucket != point.0));
     }
-    assert!(deleted > 20, "{deleted}");
+    assert!(deleted > 20 && moved > 20, "{deleted} {moved}");
 }
 
 #[test]
@@ -123,10 +139,14 @@ fn every_account_that_receives_events_can_be_permitted_by_name() {
 
 #[test]
 fn the_fixture_of_the_tests_is_what_its_readme_says() {
+    let made = Traffic { seed: 7, events: 5_000, buckets: 150, ..Traffic::default() }.generate();
+    let made = made.map(|event| String::from_utf8(event.body).unwrap());
+    assert!(fixture().lines().eq(made), "make it again: see tests/fixtures/README.md");
+}
+
+fn fixture() -> String {
     let packed = include_bytes!("../../tests/fixtures/events-5000.jsonl.gz");
     let mut fixture = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut fixture).unwrap();
-    let made = Traffic { seed: 7, events: 5_000, buckets: 150, ..Traffic::default() }.generate();
-    let made = made.map(|event| String::from_utf8(event.body).unwrap());
-    assert!(fixture.lines().eq(made), "make it again: see tests/fixtures/README.md");
+    fixture
 }

@@ -50,19 +50,37 @@ pub(super) const ACCOUNTS: &[Account] = &[
 /// Accounts of other companies: named in policies and lists, never a source of events.
 pub(super) const PARTNERS: &[&str] = &["888877776666", "999900001111"];
 
-/// What is remembered of a bucket.
+/// What is remembered of a bucket's name.
 #[derive(Clone, Copy)]
 pub(super) struct Bucket {
     pub(super) owner: u8,
     pub(super) region: u8,
-    pub(super) exists: bool,
+    /// Nothing while there is no such bucket.
+    pub(super) life: Option<Life>,
+}
+
+/// What later calls depend on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Life {
+    /// One bit for each access point.
+    pub(super) points: u8,
+    pub(super) suspended: bool,
+    pub(super) locked: bool,
+    pub(super) replicates: bool,
+    pub(super) abac: bool,
+}
+
+impl Life {
+    pub(super) fn has(self, point: u8) -> bool {
+        self.points & (1 << point) != 0
+    }
 }
 
 impl Bucket {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         // One in twenty-five is in the other partition.
         let owner = if rng.u8(..25) == 0 { ACCOUNTS.len() - 1 } else { rng.usize(..ACCOUNTS.len() - 1) };
-        Self { owner: owner as u8, region: rng.u8(..ACCOUNTS[owner].regions.len() as u8), exists: false }
+        Self { owner: owner as u8, region: rng.u8(..ACCOUNTS[owner].regions.len() as u8), life: None }
     }
 
     /// The name is free again, and somebody else may take it: within the partition, where it is the same resource.

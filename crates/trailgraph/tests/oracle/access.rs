@@ -5,16 +5,19 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::document;
-use super::event::{elements, text};
+use super::event::{Event, elements, text};
 use super::export;
+use super::exposure::Finding;
 use super::facets::{Described, Known};
 
 impl Described<'_> {
-    pub(super) fn acl(&mut self) {
-        let grants = match self.last("acl", &["PutBucketAcl", "CreateBucket"]) {
-            Known::Event(event) => grants(&event.parameters),
-            Known::Default => BTreeSet::new(),
-            Known::Unknown => return,
+    /// Tells whether everybody has a grant.
+    pub(super) fn acl(&mut self) -> Finding<bool> {
+        let known = self.last("acl", &["PutBucketAcl", "CreateBucket"]);
+        let grants = match known {
+            Known::Set(event) => grants(event),
+            Known::Cleared(_) | Known::Default => BTreeSet::new(),
+            Known::Unknown => return Finding::unknown(),
         };
         let mut public = false;
         for Grant { kind, who, permission } in grants {
@@ -34,22 +37,27 @@ impl Described<'_> {
             self.connect("aws_s3_bucket_grant", "ALLOWS", &end, &permission, more);
         }
         self.set("aclPublic", public);
+        Finding { value: Some(public), reason: known.reason("acl") }
     }
 
-    pub(super) fn policy(&mut self) {
-        let document = match self.last("policy", &["PutBucketPolicy", "DeleteBucketPolicy"]) {
-            Known::Event(event) if event.name == "PutBucketPolicy" => &event.parameters["bucketPolicy"],
-            Known::Event(_) | Known::Default => {
+    /// Tells whether the policy lets everybody in.
+    pub(super) fn policy(&mut self) -> Finding<bool> {
+        let known = self.last("policy", &["PutBucketPolicy", "DeleteBucketPolicy"]);
+        let reason = known.reason("policy");
+        let document = match known {
+            Known::Set(event) => event.body(),
+            Known::Cleared(_) | Known::Default => {
                 self.set("policyPublic", false);
                 self.set("secureTransport", false);
-                return;
+                return Finding { value: Some(false), reason };
             }
-            Known::Unknown => return,
+            Known::Unknown => return Finding::unknown(),
         };
-        let reading = document::read(document, self.partition, self.arn);
+        let reading = document::read(document, self.partition, self.key);
+        let value = Some(reading.public);
         self.set("policyPublic", reading.public);
         self.set("secureTransport", reading.secure_transport);
-        let key = format!("{}/policy", self.arn);
+        let key = format!("{}/policy", self.key);
         let mut more = Map::new();
         more.insert("public".to_owned(), reading.public.into());
         more.insert("statementCount".to_owned(), reading.statements.into());
@@ -60,13 +68,14 @@ impl Described<'_> {
             more.insert("accountId".to_owned(), account.as_str().into());
         }
         self.graph.entity(&key, "aws_s3_bucket_policy", &["AccessPolicy"], self.name, more);
-        self.graph.connect("aws_s3_bucket_has_policy", "HAS", [self.arn, &key], "", Value::Null);
+        self.graph.connect("aws_s3_bucket_has_policy", "HAS", [self.key, &key], "", Value::Null);
         for (end, actions, conditional) in reading.allowed.into_values() {
             self.graph.hold(&end);
             let actions = actions.into_iter().collect::<Vec<_>>().join(",");
             let more = json!({"actions": actions, "conditional": conditional});
             self.graph.connect("aws_s3_bucket_policy_allows_principal", "ALLOWS", [&key, &end.key], "", more);
         }
+        Finding { value, reason }
     }
 }
 
@@ -89,7 +98,8 @@ const LOG_DELIVERY: &str = "http://acs.amazonaws.com/groups/s3/LogDelivery";
 
 /// The grants that a call sets; none but the owner's if it does not speak of access. What a canned list grants to the
 /// owner is left out, since nothing tells the owner's canonical id.
-fn grants(parameters: &Value) -> BTreeSet<Grant> {
+fn grants(event: &Event) -> BTreeSet<Grant> {
+    let parameters = &event.parameters;
     let group = |uri: &str, permission| Grant::new("Group", uri, permission);
     match text(&parameters["x-amz-acl"]).unwrap_or_default().as_str() {
         "public-read" => return [group(ALL_USERS, "READ")].into(),
@@ -116,7 +126,7 @@ fn grants(parameters: &Value) -> BTreeSet<Grant> {
         let who = ["ID", "URI", "EmailAddress"].iter().find_map(|key| text(&grantee[*key]))?;
         Some(Grant::new(grantee["xsi:type"].as_str()?, &who, grant["Permission"].as_str()?))
     };
-    let list = &parameters["AccessControlPolicy"]["AccessControlList"]["Grant"];
+    let list = &event.body()["AccessControlList"]["Grant"];
     grants.extend(elements(list).into_iter().filter_map(listed));
     grants
 }

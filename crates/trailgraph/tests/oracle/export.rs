@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::resource::account_key;
+
 /// Entities and relationships by key.
 #[derive(Default)]
 pub(super) struct Graph {
@@ -17,7 +19,7 @@ pub(super) struct End {
     pub(super) key: String,
     kind: &'static str,
     classes: &'static [&'static str],
-    name: String,
+    pub(super) name: String,
     more: Vec<(&'static str, Value)>,
 }
 
@@ -34,7 +36,7 @@ impl Graph {
         self.placeholders.insert(end.key.clone(), entity(&end.key, end.kind, end.classes, &end.name, more));
     }
 
-    /// Connects two keys; `apart` is what tells this edge from others of the pair.
+    /// Connects two keys; `apart` is what tells this edge from others of the pair. What is null in `more` is left out.
     pub(super) fn connect(&mut self, kind: &str, class: &str, ends: [&str; 2], apart: &str, more: Value) {
         let [from, to] = ends;
         let mut key = format!("{from}|{class}|{to}");
@@ -42,6 +44,7 @@ impl Graph {
             key = format!("{key}|{apart}");
         }
         let mut edge = if let Value::Object(more) = more { more } else { Map::new() };
+        edge.retain(|_, value| !value.is_null());
         for (name, value) in [
             ("_key", key.as_str()),
             ("_type", kind),
@@ -79,6 +82,11 @@ fn end(key: &str, kind: &'static str, classes: &'static [&'static str], name: &s
     End { key: key.to_owned(), kind, classes, name: name.to_owned(), more: Vec::new() }
 }
 
+/// What follows the last colon of an ARN.
+pub(super) fn last_field(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or_default()
+}
+
 /// The account field of an ARN, where it has one.
 fn in_account(mut end: End) -> End {
     if let Some(account) = end.key.split(':').nth(4).filter(|account| account.len() == 12) {
@@ -108,18 +116,32 @@ pub(super) fn service(name: &str) -> End {
 }
 
 pub(super) fn account(partition: &str, id: &str) -> End {
-    in_account(end(&format!("arn:{partition}:iam::{id}:root"), "aws_account", &["Account"], id))
+    in_account(end(&account_key(partition, id), "aws_account", &["Account"], id))
 }
 
 pub(super) fn bucket(arn: &str) -> End {
-    let name = arn.rsplit(':').next().unwrap_or_default();
+    let name = last_field(arn);
     let mut end = end(arn, "aws_s3_bucket", &["DataStore"], name);
     end.more.push(("bucketName", name.into()));
     end
 }
 
 pub(super) fn kms_key(arn: &str) -> End {
-    in_account(end(arn, "aws_kms_key", &["Key"], arn.rsplit(':').next().unwrap_or_default()))
+    in_account(end(arn, "aws_kms_key", &["Key"], last_field(arn)))
+}
+
+/// A function, of whatever version.
+pub(super) fn function(arn: &str) -> End {
+    let name = arn.split_once(":function:").and_then(|(_, name)| name.split(':').next());
+    in_account(end(arn, "aws_lambda_function", &["Function"], name.unwrap_or_else(|| last_field(arn))))
+}
+
+pub(super) fn queue(arn: &str) -> End {
+    in_account(end(arn, "aws_sqs_queue", &["Queue"], last_field(arn)))
+}
+
+pub(super) fn topic(arn: &str) -> End {
+    in_account(end(arn, "aws_sns_topic", &["Channel"], last_field(arn)))
 }
 
 /// A principal that is named by ARN.

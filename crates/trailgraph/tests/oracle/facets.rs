@@ -1,4 +1,6 @@
-//! What the living events of a bucket say, facet by facet.
+//! What the living events of something say, facet by facet.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -8,63 +10,50 @@ use super::life::Life;
 
 const CREATIONS_KEPT: usize = 16;
 
-/// Adds the bucket to the graph, if it exists.
-pub(super) fn describe(arn: &str, events: &[Event], graph: &mut Graph) {
-    let life = Life::new(events);
-    let (true, existence_contested) = life.exists() else { return };
-    let mut bucket = Described::new(arn, events, life, graph);
-    if existence_contested {
-        bucket.contested.push("creation");
-    }
-    bucket.creation();
-    bucket.acl();
-    bucket.policy();
-    bucket.public_access_block();
-    bucket.encryption();
-    bucket.versioning();
-    bucket.logging();
-    bucket.tags();
-    bucket.finish();
-}
-
-/// A bucket that exists, and what has been said of it so far.
+/// Something that exists, and what has been said of it so far.
 pub(super) struct Described<'a> {
-    pub(super) arn: &'a str,
+    pub(super) key: &'a str,
     pub(super) name: &'a str,
     pub(super) partition: &'a str,
     pub(super) account: Option<String>,
     pub(super) region: String,
     pub(super) life: Life<'a>,
-    /// The second in which this bucket began, where that is known.
-    pub(super) born: Option<i64>,
-    pub(super) contested: Vec<&'static str>,
+    pub(super) contested: BTreeSet<&'static str>,
     properties: Map<String, Value>,
     pub(super) graph: &'a mut Graph,
 }
 
 /// What is known of a facet.
 pub(super) enum Known<'a> {
-    Event(&'a Event),
+    Set(&'a Event),
+    Cleared(&'a Event),
+    /// Nothing was said since a beginning that is known.
     Default,
     Unknown,
 }
 
+impl Known<'_> {
+    /// The facet and the event that set or cleared it.
+    pub(super) fn reason(&self, facet: &str) -> Option<String> {
+        match self {
+            Self::Set(event) | Self::Cleared(event) => Some(format!("{facet}:{}", event.id)),
+            Self::Default | Self::Unknown => None,
+        }
+    }
+}
+
 impl<'a> Described<'a> {
-    fn new(arn: &'a str, events: &'a [Event], life: Life<'a>, graph: &'a mut Graph) -> Self {
-        let owners = events.iter().filter_map(|event| event.owner.as_ref().map(|owner| (&event.stamp, owner)));
-        let regions = events.iter().map(|event| (&event.stamp, &event.region));
-        let changes = life.changes();
-        let living = changes.iter().filter(|event| !life.last(&[event]).is_empty());
-        let began = living.map(|event| event.stamp.second).min();
+    /// Begins with what the key says: an ARN has a partition, and may have a Region and an account.
+    pub(super) fn new(key: &'a str, name: &'a str, events: &'a [Event], graph: &'a mut Graph) -> Self {
+        let field = |at: usize| key.split(':').nth(at).unwrap_or_default();
         Self {
-            arn,
-            name: arn.rsplit(':').next().unwrap_or_default(),
-            partition: arn.split(':').nth(1).unwrap_or_default(),
-            account: owners.max().map(|(_, (_, id))| id.clone()),
-            region: regions.max().map_or_else(String::new, |(_, region)| region.clone()),
-            born: began.filter(|_| life.beginning_is_known()),
-            life,
-            contested: Vec::new(),
+            key,
+            name,
+            partition: field(1),
+            account: Some(field(4)).filter(|account| !account.is_empty()).map(str::to_owned),
+            region: field(3).to_owned(),
+            life: Life::new(events),
+            contested: BTreeSet::new(),
             properties: Map::new(),
             graph,
         }
@@ -74,6 +63,13 @@ impl<'a> Described<'a> {
         self.properties.insert(property.to_owned(), value.into());
     }
 
+    /// Sets a property that there may be nothing to say of.
+    pub(super) fn set_some(&mut self, property: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.set(property, value);
+        }
+    }
+
     /// All such calls, of whatever life.
     pub(super) fn named(&self, names: &[&str]) -> Vec<&'a Event> {
         self.life.changes().into_iter().filter(|event| names.contains(&event.name)).collect()
@@ -81,71 +77,70 @@ impl<'a> Described<'a> {
 
     /// The last word on a facet, from these calls.
     pub(super) fn last(&mut self, facet: &'static str, names: &[&str]) -> Known<'a> {
-        let events = self.life.last(&self.named(names));
+        self.last_of(facet, &self.named(names))
+    }
+
+    /// The last word on a facet, from these events.
+    pub(super) fn last_of(&mut self, facet: &'static str, events: &[&'a Event]) -> Known<'a> {
+        let events = self.life.last(events);
         if self.life.contested(&events) {
-            self.contested.push(facet);
+            self.contested.insert(facet);
         }
-        match (greatest(&events), self.born) {
-            (Some(event), _) if event.recorded => Known::Event(event),
-            (Some(_), _) => Known::Unknown,
-            (None, Some(_)) => Known::Default,
-            (None, None) => Known::Unknown,
+        match greatest(&events) {
+            Some(event) if event.name.starts_with("Delete") => Known::Cleared(event),
+            Some(event) if event.recorded => Known::Set(event),
+            None if self.life.beginning_is_known() => Known::Default,
+            Some(_) | None => Known::Unknown,
         }
     }
 
     pub(super) fn connect(&mut self, kind: &str, class: &str, end: &End, apart: &str, more: Value) {
         self.graph.hold(end);
-        self.graph.connect(kind, class, [self.arn, &end.key], apart, more);
+        self.graph.connect(kind, class, [self.key, &end.key], apart, more);
     }
 
-    fn creation(&mut self) {
-        let mut creations = self.named(&["CreateBucket"]);
-        creations.retain(|creation| !self.life.last(&[creation]).is_empty());
-        creations.sort_by_key(|event| std::cmp::Reverse((&event.stamp, &event.actor, &event.id)));
-        creations.dedup_by_key(|event| &event.stamp);
-        creations.truncate(CREATIONS_KEPT);
-        if let Some(first) = creations.last() {
-            self.set("createdOn", first.stamp.second * 1_000);
-            if let Some(actor) = &first.actor {
-                self.set("createdBy", actor.as_str());
-            }
+    /// A bucket, of which an ARN or just the name is told.
+    pub(super) fn other_bucket(&self, told: &str) -> End {
+        if told.starts_with("arn:") {
+            return export::bucket(told);
         }
+        export::bucket(&format!("arn:{}:s3:::{told}", self.partition))
+    }
+
+    /// The first creation of the present life.
+    pub(super) fn creation(&self, call: &str) -> Option<&'a Event> {
+        let mut by_stamp = BTreeMap::new();
+        for event in self.named(&[call]).into_iter().filter(|event| !self.life.last(&[event]).is_empty()) {
+            let kept = by_stamp.entry(&event.stamp).or_insert(event);
+            *kept = std::cmp::max_by_key(*kept, event, |event| (&event.actor, &event.id));
+        }
+        by_stamp.into_values().rev().take(CREATIONS_KEPT).next_back()
+    }
+
+    pub(super) fn created(&mut self, call: &str) {
+        if let Some(first) = self.creation(call) {
+            self.set("createdOn", first.stamp.second * 1_000);
+            self.set_some("createdBy", first.actor.as_deref());
+        }
+    }
+
+    pub(super) fn finish(mut self, kind: &str, classes: &[&str]) {
         let changes = self.life.changes().into_iter();
         if let Some(last) = changes.max_by_key(|event| (&event.stamp, &event.actor, &event.id)) {
-            let (second, actor) = (last.stamp.second, last.actor.clone());
-            self.set("updatedOn", second * 1_000);
-            if let Some(actor) = actor {
-                self.set("updatedBy", actor);
-            }
+            self.set("updatedOn", last.stamp.second * 1_000);
+            self.set_some("updatedBy", last.actor.as_deref());
         }
-    }
-
-    fn finish(mut self) {
-        let (name, region) = (self.name, self.region.clone());
-        self.set("bucketName", name);
-        self.set("arn", self.arn);
-        let domain = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
-        self.set("baseUrl", format!("https://{name}.s3.{domain}"));
-        if !region.is_empty() {
-            self.set("region", region.as_str());
-            let console = match self.partition {
-                "aws-us-gov" => "console.amazonaws-us-gov.com",
-                "aws-cn" => "console.amazonaws.cn",
-                _ => "s3.console.aws.amazon.com",
-            };
-            self.set("webLink", format!("https://{console}/s3/buckets/{name}?region={region}"));
-        }
-        self.contested.sort_unstable();
         if !self.contested.is_empty() {
-            self.set("contestedFacets", self.contested.clone());
+            let contested: Vec<&str> = self.contested.iter().copied().collect();
+            self.set("contestedFacets", contested);
         }
-        if let Some(account) = self.account.clone() {
-            self.set("accountId", account.as_str());
-            let end = export::account(self.partition, &account);
-            self.graph.hold(&end);
-            self.graph.connect("aws_account_has_s3_bucket", "HAS", [&end.key, self.arn], "", Value::Null);
+        if !self.region.is_empty() {
+            let region = self.region.clone();
+            self.set("region", region);
         }
-        self.graph.entity(self.arn, "aws_s3_bucket", &["DataStore"], name, self.properties);
+        let account = self.account.clone();
+        self.set_some("accountId", account);
+        self.graph.entity(self.key, kind, classes, self.name, self.properties);
     }
 }
 

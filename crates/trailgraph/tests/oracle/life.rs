@@ -1,10 +1,10 @@
-//! Whether a bucket exists, which of its events still count, and which of them nobody can put in order.
+//! Whether something exists, which of its events still count, and which of them nobody can put in order.
 
 use std::collections::BTreeSet;
 
 use super::event::Event;
 
-/// The events of one bucket, and what ended its former lives.
+/// The events of one bucket, account or access point, and what ended its former lives.
 pub(super) struct Life<'a> {
     events: &'a [Event],
 }
@@ -15,10 +15,15 @@ impl<'a> Life<'a> {
     }
 
     fn deletes(&self) -> Vec<&'a Event> {
-        self.events.iter().filter(|event| event.name == "DeleteBucket").collect()
+        self.events.iter().filter(|event| event.ends_a_life()).collect()
     }
 
-    /// Whether the bucket exists, and whether that is contested: when nothing tells if the last change came before or
+    /// The second of the last deletion.
+    pub(super) fn deleted(&self) -> Option<i64> {
+        self.deletes().into_iter().map(|event| event.stamp.second).max()
+    }
+
+    /// Whether it exists, and whether that is contested: when nothing tells if the last change came before or
     /// after the deletion, it does.
     pub(super) fn exists(&self) -> (bool, bool) {
         let Some((change, change_ms, change_lacks)) = top(&self.changes()) else { return (false, false) };
@@ -30,18 +35,18 @@ impl<'a> Life<'a> {
         (undecidable || change_ms > delete_ms, undecidable)
     }
 
-    /// Whether this is certainly another bucket than any former one of its name.
+    /// Whether this is certainly another one than any former one of its name.
     pub(super) fn beginning_is_known(&self) -> bool {
         !self.deletes().is_empty() || self.events.iter().any(Event::proves_new)
     }
 
     /// All changes of all lives.
     pub(super) fn changes(&self) -> Vec<&'a Event> {
-        self.events.iter().filter(|event| event.name != "DeleteBucket").collect()
+        self.events.iter().filter(|event| !event.ends_a_life()).collect()
     }
 
-    /// Of writes of one thing, those that can be the last; none if that certainly happened to a former bucket of the
-    /// name. The writes of one second are judged together.
+    /// Of writes of one thing, those that can be the last; none if that certainly happened to a former one of
+    /// the name. The writes of one second are judged together.
     pub(super) fn last(&self, writes: &[&'a Event]) -> Vec<&'a Event> {
         let births: Vec<_> = self.events.iter().filter(|event| event.proves_new()).collect();
         if surely_before(writes, &self.deletes()) || surely_before(writes, &births) {

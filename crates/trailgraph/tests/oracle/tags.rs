@@ -4,28 +4,30 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::event::{Event, elements, text};
+use super::event::{Event, elements, text, texts};
 use super::facets::{Described, greatest};
 use super::life::{surely_before, tied};
 
 impl<'a> Described<'a> {
     pub(super) fn tags(&mut self) {
-        let whole = self.life.last(&self.named(&["PutBucketTagging", "DeleteBucketTagging"]));
+        let mut whole = self.named(&["CreateBucket", "PutBucketTagging", "DeleteBucketTagging"]);
+        whole.retain(|event| event.name != "CreateBucket" || !event.body()["Tags"].is_null());
+        let whole = self.life.last(&whole);
         let mut by_key: BTreeMap<String, Vec<(&'a Event, Option<String>)>> = BTreeMap::new();
         for event in self.named(&["TagResource"]) {
-            for (key, value) in tag_set(&event.parameters["TagResourceRequest"]["Tags"]) {
+            for (key, value) in tag_set(&event.body()["Tags"]) {
                 by_key.entry(key).or_default().push((event, Some(value)));
             }
         }
         for event in self.named(&["UntagResource"]) {
-            for key in elements(&event.parameters["tagKeys"]).into_iter().filter_map(text) {
+            for key in texts(&event.parameters["tagKeys"]) {
                 by_key.entry(key).or_default().push((event, None));
             }
         }
         let mut contested = self.life.contested(&whole);
         let set = greatest(&whole);
-        let mut tags = set.map(|event| tag_set(&event.parameters["Tagging"]["TagSet"])).unwrap_or_default();
-        let all_known = set.map_or(self.born.is_some(), |set| set.recorded);
+        let mut tags = set.map(whole_set).unwrap_or_default();
+        let all_known = set.map_or(self.life.beginning_is_known(), |set| set.recorded);
         for (key, changes) in by_key {
             let last = self.life.last(&changes.iter().map(|(event, _)| *event).collect::<Vec<_>>());
             contested |= !surely_before(&last, &whole) && (self.life.contested(&last) || tied(&last, &whole));
@@ -39,7 +41,7 @@ impl<'a> Described<'a> {
             }
         }
         if contested {
-            self.contested.push("tags");
+            self.contested.insert("tags");
         }
         self.put_tags(&tags, all_known);
     }
@@ -63,6 +65,11 @@ impl<'a> Described<'a> {
             .collect();
         self.set("tags", flags);
     }
+}
+
+fn whole_set(event: &Event) -> BTreeMap<String, String> {
+    let body = event.body();
+    tag_set(&body[if event.name == "CreateBucket" { "Tags" } else { "TagSet" }])
 }
 
 fn tag_set(element: &Value) -> BTreeMap<String, String> {

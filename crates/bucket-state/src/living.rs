@@ -1,14 +1,15 @@
-//! A bucket that exists, seen through its state.
+//! A resource that exists, seen through its state.
 
 use std::sync::Arc;
 
 use crate::body::Body;
-use crate::catalogue::Facet;
+use crate::catalogue::{CREATION, Facet};
+use crate::graph::Entity;
+use crate::keyed::Ids;
 use crate::register::{Register, Setting, Unknown};
-use crate::resource::ResourceId;
+use crate::resource::{Kind, ResourceId};
 use crate::stamp::Origin;
-use crate::state::BucketState;
-use crate::tags::Tag;
+use crate::state::ResourceState;
 
 /// 2023-04-01: AWS begins to create buckets with all public access blocked and ACLs disabled.
 const SECURE_DEFAULTS_BEGIN: i64 = 1_680_307_200;
@@ -21,27 +22,27 @@ pub(crate) enum Known<'a> {
     Set(&'a Body),
     /// An event deleted it.
     Cleared,
-    /// No event since the bucket's proven beginning: AWS's default.
+    /// No event since the proven beginning of its life: AWS's default.
     Default,
     /// No event, or one without its body.
     Unknown(Option<Unknown>),
 }
 
-/// A bucket that exists, seen through its state.
-pub(crate) struct Bucket<'a> {
+/// A resource that exists, seen through its state.
+pub(crate) struct Living<'a> {
     pub(crate) id: &'a ResourceId,
-    state: &'a BucketState,
+    state: &'a ResourceState,
 }
 
-impl<'a> Bucket<'a> {
-    /// The bucket, if it exists. Where that is undecidable it does: none must be hidden.
-    pub(crate) fn existing(id: &'a ResourceId, state: &'a BucketState) -> Option<Self> {
+impl<'a> Living<'a> {
+    /// The resource, if it exists. Where that is undecidable it does: none must be hidden.
+    pub(crate) fn existing(id: &'a ResourceId, state: &'a ResourceState) -> Option<Self> {
         let touched = state.touched.as_ref()?;
         let gone = state.deleted.as_ref().is_some_and(|deleted| touched.certainly_before(deleted));
         (!gone).then_some(Self { id, state })
     }
 
-    /// Whether a register belongs to the bucket's present life.
+    /// Whether a register belongs to the present life.
     fn lives<V: Ord>(&self, register: &Register<V>) -> bool {
         let before = |beginning: &Register<()>| register.certainly_before(beginning);
         !self.state.deleted.as_ref().is_some_and(before) && !self.state.born.as_ref().is_some_and(before)
@@ -56,9 +57,16 @@ impl<'a> Bucket<'a> {
         self.register(facet).map(|register| register.origin.as_ref())
     }
 
-    /// The last change.
-    pub(crate) fn touched(&self) -> Option<&'a Register<()>> {
-        self.state.touched.as_ref()
+    /// When it came to be and was last changed, and by whom.
+    pub(crate) fn describe_life(&self, entity: &mut Entity) {
+        if let Some(created) = self.created() {
+            entity.set("createdOn", created.stamp.second * 1_000);
+            entity.set_some("createdBy", created.actor.as_deref());
+        }
+        if let Some(touched) = &self.state.touched {
+            entity.set("updatedOn", touched.second() * 1_000);
+            entity.set_some("updatedBy", touched.origin.actor.as_deref());
+        }
     }
 
     fn register(&self, facet: Facet) -> Option<&'a Register<Setting>> {
@@ -70,7 +78,7 @@ impl<'a> Bucket<'a> {
             Some(Setting::Set(body)) => Known::Set(body),
             Some(Setting::Cleared) => Known::Cleared,
             Some(Setting::Unknown(why)) => Known::Unknown(Some(*why)),
-            None if self.has_known_beginning() => Known::Default,
+            None if self.has_known_beginning() && facet.has_default() => Known::Default,
             None => Known::Unknown(None),
         }
     }
@@ -107,6 +115,16 @@ impl<'a> Bucket<'a> {
             .map(|(key, tag)| (key, tag.value.as_deref()))
     }
 
+    /// A facet's configurations, by id, with the events that they come from. Those before an event that may have
+    /// written any of them are not known any more.
+    pub(crate) fn ids(&self, facet: Facet) -> impl Iterator<Item = (&'a str, &'a Register<Setting>)> {
+        let unknown_since = self.register(facet).map(|register| &register.origin.stamp);
+        let registers = self.state.ids.get(&facet).into_iter().flat_map(Ids::iter);
+        registers.filter(move |(_, register)| {
+            self.lives(register) && unknown_since.is_none_or(|since| register.origin.stamp > *since)
+        })
+    }
+
     pub(crate) fn account(&self) -> Option<&'a str> {
         self.state.owner.as_ref().map(|register| register.value.account.as_ref())
     }
@@ -123,8 +141,13 @@ impl<'a> Bucket<'a> {
                 contested.push(facet.as_str());
             }
         }
+        for facet in self.state.ids.keys() {
+            if self.ids(*facet).any(|(_, register)| register.contested() || self.maybe_deleted_since(register)) {
+                contested.push(facet.as_str());
+            }
+        }
         let reset = self.register(Facet::Tags);
-        let open = |tag: &Tag| {
+        let open = |tag: &Register<Option<Box<str>>>| {
             let current = reset.is_none_or(|reset| !tag.certainly_before(reset));
             let tied = reset.is_some_and(|reset| tag.tied_with(reset));
             self.lives(tag) && current && (tied || tag.contested() || self.maybe_deleted_since(tag))
@@ -133,7 +156,8 @@ impl<'a> Bucket<'a> {
             contested.push(Facet::Tags.as_str());
         }
         if self.state.touched.as_ref().is_some_and(|touched| self.maybe_deleted_since(touched)) {
-            contested.push("creation");
+            let of_access_point = self.id.kind() == Kind::AccessPoint;
+            contested.push(if of_access_point { Facet::AccessPoint.as_str() } else { CREATION });
         }
         contested.sort_unstable();
         contested.dedup();

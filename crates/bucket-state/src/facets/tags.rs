@@ -1,0 +1,58 @@
+//! Tags, typed and named as JupiterOne does.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::body::{items, text};
+use crate::catalogue::Facet;
+use crate::graph::Entity;
+use crate::living::{Known, Living};
+
+pub(super) fn tags(bucket: &Living<'_>, entity: &mut Entity) {
+    let known = bucket.known(Facet::Tags);
+    let whole_set_known = !matches!(known, Known::Unknown(_));
+    let mut tags: BTreeMap<String, String> = BTreeMap::new();
+    if let Known::Set(body) = known {
+        let value = body.value();
+        let at_creation = items(&value["CreateBucketConfiguration"]["Tags"]["Tag"]);
+        for tag in items(&value["Tagging"]["TagSet"]["Tag"]).iter().chain(at_creation) {
+            // XML's text "null" was dropped when the record was made; an empty value is "".
+            let value = text(&tag["Value"]).unwrap_or_else(|| "null".into());
+            tags.extend(text(&tag["Key"]).map(|key| (key, value)));
+        }
+    }
+    for (key, value) in bucket.single_tags() {
+        match value {
+            Some(value) => tags.insert(key.to_owned(), value.to_owned()),
+            None => tags.remove(key),
+        };
+    }
+    for (key, value) in &tags {
+        entity.set(&format!("tag.{key}"), tag_value(value));
+        // JupiterOne's rule: these three are properties of their own, in lower case.
+        let lower = key.to_ascii_lowercase();
+        if ["classification", "owner", "email"].contains(&lower.as_str()) {
+            entity.set(&lower, value.to_lowercase());
+        }
+    }
+    if whole_set_known {
+        // JupiterOne's rule: a tag that only flags is listed by its name.
+        let flags = tags.iter().filter(|(_, value)| value.is_empty() || *value == "true").map(|(key, _)| key.as_str());
+        entity.set("tags", flags.collect::<Vec<_>>());
+    }
+}
+
+/// A tag's value as JupiterOne types it.
+fn tag_value(text: &str) -> Value {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text {
+        "true" => true.into(),
+        "false" => false.into(),
+        _ if digits(text) => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        _ if text.split_once('.').is_some_and(|(whole, part)| digits(whole) && digits(part)) => {
+            text.parse::<f64>().map_or_else(|_| text.into(), Value::from)
+        }
+        _ => text.into(),
+    }
+}
