@@ -30,6 +30,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Looks at a graph in a SQLite file
     Graph(GraphArgs),
+    /// Lists the events that are folded, makes an EventBridge pattern of them, or checks one
+    Events(EventsArgs),
     /// Asks a running service whether it is healthy: exit code 0 or 1
     Health(HealthArgs),
 }
@@ -157,6 +159,24 @@ pub enum GraphCommand {
 pub enum ExportFormat {
     /// `{"entities": […], "relationships": […]}`, sorted by `_key`
     Json,
+}
+
+/// `trailgraph events`
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Prints the EventBridge pattern that takes these events, and no failed call
+    #[arg(long, conflicts_with_all = ["check", "json"])]
+    pub pattern: bool,
+    /// Puts only these events into the pattern
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "pattern")]
+    pub only: Vec<String>,
+    /// Checks a pattern, a rule as the AWS CLI prints or takes it, or every rule of a CloudFormation template (JSON or
+    /// YAML; `-` is standard input): exit code 1 when it misses events or has errors
+    #[arg(long, value_name = "FILE|-")]
+    pub check: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `trailgraph health`

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod counted_leases;
 pub mod dead_letters;
 pub mod demo;
+pub mod events;
 pub mod failure;
 pub mod files;
 pub mod finite;
@@ -40,6 +41,7 @@ pub async fn run(command: cli::Command) -> Result<(), failure::Failure> {
         cli::Command::Run(args) => service::run(args).await,
         cli::Command::Replay(args) => replay::run(args).await,
         cli::Command::Graph(args) => graph_commands::run(args).await,
+        cli::Command::Events(args) => events::run(&args),
         cli::Command::Health(args) => health::run(&args),
     }
 }

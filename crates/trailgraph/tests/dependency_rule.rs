@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The names under `[dependencies]`.
 fn dependencies(library: &str) -> Vec<String> {
@@ -29,9 +29,9 @@ fn the_state_of_a_bucket_does_no_input_or_output_and_reads_no_clock() {
     let outside = ["tokio", "rusqlite", "reqwest", "fastrand", "futures"];
     let named = dependencies("bucket-state");
     assert!(named.iter().all(|name| !outside.contains(&name.as_str()) && !name.starts_with("aws-")), "{named:?}");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bucket-state/src");
-    for file in std::fs::read_dir(source).unwrap() {
-        let path = file.unwrap().path();
+    let files = files_under(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../bucket-state/src"));
+    assert!(files.len() > 20, "{files:?}");
+    for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
         for forbidden in
             ["std::fs", "Socket", "TcpStream", "std::env", "SystemTime", "Instant", "now_utc", "std::thread"]
@@ -39,4 +39,9 @@ fn the_state_of_a_bucket_does_no_input_or_output_and_reads_no_clock() {
             assert!(!text.contains(forbidden), "{} uses {forbidden}", path.display());
         }
     }
+}
+
+fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_under(&path) } else { vec![path] }).collect()
 }
