@@ -1,63 +1,69 @@
 //! The state is a join-semilattice: order, duplicates, grouping and storage do not matter.
+//!
+//! `PROPTEST_CASES` changes how many histories are tried, `PROPTEST_RNG_SEED` which ones; the seed is printed when a
+//! law fails.
 
-use std::sync::Arc;
+mod support;
 
-use bucket_state::AccountLevel::Silent;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use bucket_state::AccountLevel::{Silent, Told};
 use bucket_state::{
-    Change, Event, Facet, Origin, Owner, Parsed, Parser, ResourceId, ResourceState, Setting, Stamp, TagChange, project,
+    Change, Digest, Event, Facet, Origin, Owner, Parser, ResourceId, ResourceState, Setting, Stamp, TagChange,
+    account_of, project, supported,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
+use serde_json::json;
+use support::samples::sample;
+use support::{event, record, with, without};
 
-const FACETS: [Facet; 3] = [Facet::Policy, Facet::Acl, Facet::Tags];
-
-/// A body can only come from a record, so the ones used here are parsed from one.
-fn body(text: &str) -> Setting {
-    let record = serde_json::json!({
-        "eventSource": "s3.amazonaws.com", "eventName": "PutBucketPolicy", "eventTime": "2026-01-01T00:00:00Z",
-        "eventID": "e", "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
-        "requestParameters": {"bucketName": "ledger", "bucketPolicy": {"Statement": text}},
-    });
-    let mut found = None;
-    Parser::default().parse(record.to_string().as_bytes(), i64::MAX / 2, &mut |parsed| {
-        if let Parsed::Event(Event { change: Change::Write(_, setting), .. }) = parsed {
-            found = Some(setting);
+/// Every call in several forms: as it is commonly made, asking for something else, about another part, in another
+/// Region, and with a body that was left out.
+static CALLS: LazyLock<Vec<Event>> = LazyLock::new(|| {
+    let mut events: Vec<Event> = Vec::new();
+    for call in supported() {
+        let common = record(call.name, sample(call.name));
+        let else_asked =
+            [("true", "false"), ("Enabled", "Suspended"), ("\"*\"", "\"444455556666\""), ("billing", "sales")];
+        let elsewhere = [
+            ("weekly", "daily"),
+            ("usage", "use"),
+            ("\"requests\"", "\"errors\""),
+            ("archive", "cold"),
+            ("stage", "tier"),
+        ];
+        let rewritten = |words: &[(&str, &str)]| {
+            let text = words.iter().fold(common.to_string(), |text, (word, other)| text.replace(word, other));
+            serde_json::from_str(&text).expect("still JSON")
+        };
+        let everywhere = with(without(common.clone(), &["resources"]), json!({"awsRegion": "us-east-1"}));
+        let everywhere = with(
+            everywhere,
+            json!({"requestParameters": with(json!({"bucketName": "ledger"}), without(sample(call.name), &["CreateBucketConfiguration"]))}),
+        );
+        let omitted = record(call.name, with(sample(call.name), json!({"omitted": true})));
+        for record in [common.clone(), rewritten(&else_asked), rewritten(&elsewhere), everywhere, omitted] {
+            let record = if call.name.contains("AccessPoint") { without(record, &["resources"]) } else { record };
+            events.push(event(&record));
         }
-    });
-    found.expect("a policy was put")
-}
-
-fn setting() -> impl Strategy<Value = Setting> {
-    let bodies = [body("one"), body("two")];
-    prop_oneof![
-        Just(Setting::Cleared),
-        Just(Setting::Unknown(bucket_state::Unknown::Omitted)),
-        proptest::sample::select(bodies.to_vec()),
-    ]
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    let key = proptest::sample::select(vec!["a", "b", "c"]);
-    let value = proptest::option::of(proptest::sample::select(vec!["1", "2"]));
-    let tag = (key, value).prop_map(|(key, value)| TagChange { key: key.into(), value: value.map(Into::into) });
-    prop_oneof![
-        1 => Just(Change::Delete),
-        1 => (any::<bool>(), setting()).prop_map(|(proves_new, acl)| Change::Create { writes: vec![(Facet::Acl, acl)], proves_new }),
-        4 => (proptest::sample::select(FACETS.to_vec()), setting()).prop_map(|(facet, setting)| Change::Write(facet, setting)),
-        2 => proptest::collection::vec(tag, 1..3).prop_map(Change::Tags),
-    ]
-}
+    }
+    events
+});
 
 /// Events crowded into a few seconds and milliseconds; every identity has one stamp, as in CloudTrail.
-fn history() -> impl Strategy<Value = Vec<Event>> {
+fn history_of(calls: impl Fn(&Event) -> bool, longest: usize) -> impl Strategy<Value = Vec<Event>> {
+    let calls: Vec<Event> = CALLS.iter().filter(|event| calls(event)).cloned().collect();
     let stamp = (0..4_i64, proptest::option::of(0..3_i64));
     let actor = proptest::option::of(proptest::sample::select(vec!["arn:aws:iam::111122223333:user/ada", "AROA:ada"]));
     let account = proptest::sample::select(vec!["111122223333", "444455556666"]);
-    let owner = (any::<bool>(), account).prop_map(|(named, account)| Owner { named, account: account.into() });
-    let event = (stamp, change(), actor, proptest::option::of(owner), any::<bool>());
-    proptest::collection::vec(event, 1..24).prop_map(|events| {
+    let owner = proptest::option::of((any::<bool>(), account));
+    let event = (stamp, proptest::sample::select(calls), actor, owner, any::<bool>());
+    proptest::collection::vec(event, 1..longest).prop_map(|events| {
         let mut history: Vec<Event> = Vec::new();
-        for (number, ((second, millis), change, actor, owner, copies_previous)) in events.into_iter().enumerate() {
+        for (number, ((second, millis), call, actor, owner, copies_previous)) in events.into_iter().enumerate() {
             let previous = history.last().filter(|_| copies_previous).map(|event| event.origin.stamp.clone());
             let fresh = || Stamp {
                 second,
@@ -66,18 +72,22 @@ fn history() -> impl Strategy<Value = Vec<Event>> {
             };
             let stamp = previous.unwrap_or_else(fresh);
             let origin = Origin { stamp, actor: actor.map(Into::into), event_id: format!("event-{number}").into() };
-            history.push(Event {
-                resource: ResourceId::bucket("eu-west-1", "b"),
-                name: "PutBucketPolicy",
-                origin: Arc::new(origin),
-                region: if number % 5 == 0 { "us-east-1".into() } else { "eu-west-1".into() },
-                owner,
-                recipient: "111122223333".into(),
-                change,
-            });
+            let owner = owner.map(|(named, account)| Owner { named, account: account.into() });
+            // An access point's and an account's own key tells whose it is.
+            let owner = if call.resource.account_id().is_some() { call.owner.clone() } else { owner };
+            history.push(Event { origin: Arc::new(origin), owner, ..call });
         }
         history
     })
+}
+
+/// Of a bucket, an access point and an account together.
+fn history() -> impl Strategy<Value = Vec<Event>> {
+    history_of(|_| true, 40)
+}
+
+fn history_of_a_bucket() -> impl Strategy<Value = Vec<Event>> {
+    history_of(|event| event.resource.as_str() == support::LEDGER, 24)
 }
 
 /// A creation or a change of single tags, numbered.
@@ -95,7 +105,7 @@ fn numbered(number: usize, second: i64, change: Change) -> Event {
     }
 }
 
-/// More creations and more single tags than are kept, with or without a reset of either somewhere among them.
+/// More creations, single tags and configurations than are kept, with or without a reset somewhere among them.
 fn overflowing_history() -> impl Strategy<Value = Vec<Event>> {
     let reset = prop_oneof![Just(Change::Delete), Just(Change::Write(Facet::Tags, Setting::Cleared))];
     (any::<u64>(), 1..4_i64, proptest::option::of((0..4_i64, reset))).prop_map(|(seed, seconds, reset)| {
@@ -107,8 +117,11 @@ fn overflowing_history() -> impl Strategy<Value = Vec<Event>> {
         });
         let creation = || Change::Create { writes: vec![(Facet::Acl, Setting::Cleared)], proves_new: false };
         let creations = (200..225).map(|number| numbered(number, second(number), creation()));
+        let configuration =
+            |id: usize| Change::WriteById(Facet::Metrics, format!("id-{id:04}").into(), Setting::Cleared);
+        let configurations = (1_000..3_100).map(|number| numbered(number, second(number), configuration(number)));
         let reset = reset.map(|(second, change)| numbered(300, second, change));
-        tags.chain(creations).chain(reset).collect()
+        tags.chain(creations).chain(configurations).chain(reset).collect()
     })
 }
 
@@ -124,32 +137,72 @@ fn merged(a: &ResourceState, b: &ResourceState) -> ResourceState {
     state
 }
 
+/// Everything that is stored after some events.
+type World = BTreeMap<ResourceId, ResourceState>;
+
+fn folded<'a>(events: impl IntoIterator<Item = &'a Event>) -> World {
+    let mut world = World::new();
+    events.into_iter().for_each(|event| world.entry(event.resource.clone()).or_default().fold(event));
+    world
+}
+
+fn join(world: &mut World, other: World) {
+    for (id, state) in other {
+        world.entry(id).or_default().merge(state);
+    }
+}
+
+/// What the graph shows of it.
+fn export(world: &World) -> Vec<Digest> {
+    let snapshot = |(id, state): (&ResourceId, &ResourceState)| {
+        let owner = account_of(id, state).and_then(|owner| world.get_key_value(&owner));
+        project(id, state, owner.map_or(Silent, |(owner, state)| Told(owner, state))).digest()
+    };
+    world.iter().map(snapshot).collect()
+}
+
+fn cases(cases: u32) -> ProptestConfig {
+    let set = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = set("PROPTEST_RNG_SEED")
+        .unwrap_or_else(|| std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0));
+    println!("PROPTEST_RNG_SEED={seed}");
+    let cases = set("PROPTEST_CASES").and_then(|cases| u32::try_from(cases).ok()).unwrap_or(cases);
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(10_000))]
 
     #[test]
-    fn any_order_with_any_duplicates_in_any_windows_gives_the_same_state(
+    fn any_order_with_any_duplicates_in_any_windows_on_any_workers_gives_the_same_state_and_export(
         history in history(),
         order in proptest::collection::vec(any::<Index>(), 0..60),
         window in 1..5_usize,
+        worker_of in any::<u64>(),
     ) {
-        let expected = fold(&history);
+        let expected = folded(&history);
         let mut shuffled: Vec<&Event> = order.iter().map(|index| index.get(&history)).collect();
         shuffled.extend(history.iter().rev());
-        prop_assert_eq!(&fold(shuffled.iter().copied()), &expected);
-
-        let mut by_windows = ResourceState::default();
-        for window in shuffled.chunks(window) {
-            by_windows.merge(fold(window.iter().copied()));
+        let (mut by_windows, mut workers) = (World::new(), [World::new(), World::new()]);
+        for (number, window) in shuffled.chunks(window).enumerate() {
+            join(&mut by_windows, folded(window.iter().copied()));
+            join(&mut workers[usize::from(worker_of.rotate_left(number as u32) & 1 == 0)], folded(window.iter().copied()));
         }
-        prop_assert_eq!(&by_windows, &expected);
-
-        let id = ResourceId::bucket("eu-west-1", "b");
-        prop_assert_eq!(project(&id, &by_windows, Silent).digest(), project(&id, &expected, Silent).digest());
+        let [mut by_workers, other] = workers;
+        join(&mut by_workers, other);
+        let shown = export(&expected);
+        for world in [folded(shuffled.iter().copied()), by_windows, by_workers] {
+            prop_assert_eq!(&world, &expected);
+            prop_assert_eq!(&export(&world), &shown);
+        }
     }
 
     #[test]
-    fn merging_is_commutative_associative_and_idempotent(a in history(), b in history(), c in history()) {
+    fn merging_is_commutative_associative_and_idempotent(
+        a in history_of_a_bucket(),
+        b in history_of_a_bucket(),
+        c in history_of_a_bucket(),
+    ) {
         let (a, b, c) = (fold(&a), fold(&b), fold(&c));
         prop_assert_eq!(merged(&a, &b), merged(&b, &a));
         prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
@@ -161,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stored_state_is_read_back_as_it_was(history in history()) {
+    fn a_stored_state_is_read_back_as_it_was(history in history_of_a_bucket()) {
         let state = fold(&history);
         prop_assert_eq!(ResourceState::decode(&state.encode()).expect("just encoded"), state);
     }
@@ -175,12 +228,12 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..cases(0) })]
 
     #[test]
     fn what_exceeds_the_limits_is_forgotten_alike_however_the_work_is_split(
         history in overflowing_history(),
-        parts in proptest::collection::vec(0..3_usize, 300),
+        parts in proptest::collection::vec(0..3_usize, 2_400),
     ) {
         let expected = fold(&history);
         prop_assert_eq!(&fold(history.iter().rev()), &expected);

@@ -7,14 +7,13 @@ mod support;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, FanOut, Generation, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, PendingQuery,
-    Row, Save, SaveOutcome, SaveReport, Settlement, SinkError, SinkName, SqliteStore, StateStore, StoreError, Stored,
-    Verdict, Version,
+    Backlog, Emission, Generation, GraphSink, Outbox, OutboxError, OutboxSettings, PendingQuery, Row, SaveOutcome,
+    SaveReport, SinkError, SinkName, SqliteStore, StateStore, Verdict,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use support::disturbed::{Before, Disturbed};
 use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, save, save_at, sealed};
 
 async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
@@ -147,7 +146,7 @@ async fn a_new_sink_and_one_that_was_made_anew_get_every_row_as_a_new_version() 
 async fn a_damaged_row_holds_back_no_other_and_begins_anew_with_its_bytes_kept() {
     let world = World::new().await;
     window(&world, &[create("app", 1), create("bad", 1)]).await;
-    world.damage("bad");
+    world.damage(&id("bad"));
     let emitted = world.outbox("worker").round(NOW).await.unwrap().unwrap();
     assert_eq!((emitted.settled.len(), emitted.cleared), (1, 2), "the other is shown, and the damaged one is rejected");
     assert!(world.outbox("worker").round(NOW).await.unwrap().is_none());
@@ -208,90 +207,6 @@ async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing(
     let error = world.outbox("worker").round(NOW).await.unwrap_err();
     assert!(matches!(&error, OutboxError::Sink(SinkError::Ahead { .. })) && !error.is_transient(), "{error}");
     assert_eq!(pending(&world.store, "worker", 0).await, [id("app")]);
-}
-
-/// What happens before the first save.
-enum Before {
-    /// Another worker saves the row that has this version.
-    AnotherSave(Version),
-    /// The store does not answer.
-    Failure,
-}
-
-/// A store on which something happens before the first save.
-struct Disturbed {
-    inner: SqliteStore,
-    before: Before,
-    done: AtomicBool,
-}
-
-impl Disturbed {
-    fn new(world: &World, before: Before) -> Self {
-        Self { inner: world.store.clone(), before, done: AtomicBool::new(false) }
-    }
-}
-
-#[async_trait]
-impl StateStore for Disturbed {
-    fn generation(&self) -> Generation {
-        self.inner.generation()
-    }
-
-    async fn sinks(&self) -> Result<Vec<SinkName>, StoreError> {
-        self.inner.sinks().await
-    }
-
-    async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError> {
-        self.inner.add_sinks(sinks, now_ms).await
-    }
-
-    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
-        self.inner.load(resources).await
-    }
-
-    async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
-        if !self.done.swap(true, Ordering::SeqCst) {
-            match self.before {
-                Before::AnotherSave(version) => {
-                    let saved = save(&self.inner, "app", version, &[logging("app", 2, "logs")]).await;
-                    assert_eq!(saved, SaveOutcome::Saved(version + 1));
-                }
-                Before::Failure => {
-                    return Err(StoreError::Unavailable { store: "test".into(), message: "not now".into() });
-                }
-            }
-        }
-        self.inner.save(saves).await
-    }
-
-    async fn members(
-        &self,
-        account: &ResourceId,
-        after: Option<&ResourceId>,
-        limit: usize,
-    ) -> Result<Vec<ResourceId>, StoreError> {
-        self.inner.members(account, after, limit).await
-    }
-
-    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError> {
-        self.inner.fan_outs().await
-    }
-
-    async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {
-        self.inner.end_fan_out(fan_out).await
-    }
-
-    async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
-        self.inner.pending(query).await
-    }
-
-    async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
-        self.inner.settle(sink, settlements).await
-    }
-
-    async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
-        self.inner.backlog(sink).await
-    }
 }
 
 /// A graph that is slow enough for the row to change while it is emitted.

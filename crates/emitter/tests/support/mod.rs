@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod disturbed;
+
 use bucket_state::{AccountLevel, Event, Parsed, Parser, ResourceId, ResourceState, Snapshot};
 use emitter::{
     Limits, ListedSink, Outbox, OutboxSettings, PendingMark, Save, SaveOutcome, Sealed, SinkName, SqliteFile,
@@ -90,11 +92,16 @@ impl World {
         rusqlite::Connection::open(self.folder.path().join("trailgraph.db")).unwrap()
     }
 
-    /// Spoils the stored state of a bucket.
-    pub(crate) fn damage(&self, bucket: &str) {
-        let spoilt =
-            self.sql().execute("UPDATE states SET state = x'01FF00' WHERE resource = ?1", [id(bucket).as_str()]);
+    /// Spoils the stored state of a resource.
+    pub(crate) fn damage(&self, resource: &ResourceId) {
+        let spoilt = self.sql().execute("UPDATE states SET state = x'01FF00' WHERE resource = ?1", [resource.as_str()]);
         assert_eq!(spoilt.unwrap(), 1);
+    }
+
+    /// Makes the file one of before members were listed.
+    pub(crate) fn forget_members(&self) {
+        let forget = "DROP TABLE members; UPDATE schema_versions SET version = 1 WHERE part = 'state'";
+        self.sql().execute_batch(forget).unwrap();
     }
 
     /// The resources whose damaged states were kept.
