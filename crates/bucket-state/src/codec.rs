@@ -26,7 +26,7 @@ pub(crate) const SCHEMA_VERSION: u8 = 2;
 const STATE_BYTES_MAX: usize = 256 << 20;
 
 /// Beyond this, time grows faster than size shrinks.
-const LEVEL: Compression = Compression::new(4);
+const LEVEL: Compression = Compression::new(2);
 
 /// What version 2 starts from. Not a byte of it may ever change: what was stored could not be read any more.
 const DICTIONARY_2: &[u8] = include_bytes!("codec/dictionary-2.txt");

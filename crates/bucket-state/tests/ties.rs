@@ -9,6 +9,10 @@ use support::*;
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";
 const READERS: &str = "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers";
 
+const POINT_POLICY: &str = "an access point's policy put and deleted";
+const POINT: &str = "an access point created twice";
+const BLOCK: &str = "an account's block put and deleted";
+
 /// A call and its parameters.
 type Asked = (&'static str, Value);
 
@@ -75,6 +79,16 @@ fn pairs() -> Vec<Pair> {
             "metrics",
         ),
         bucket(
+            "a configuration put and one whose id is not told",
+            [
+                ("PutBucketMetricsConfiguration", json!({"id": "requests"})),
+                ("PutBucketMetricsConfiguration", json!({"omitted": true})),
+            ],
+            "metricsConfigurations",
+            [json!(["requests"]), Value::Null],
+            "metrics",
+        ),
+        bucket(
             "a tag set twice",
             [tag("test"), tag("production")],
             "tag.stage",
@@ -103,7 +117,7 @@ fn pairs() -> Vec<Pair> {
             "tags",
         ),
         point(
-            "an access point's policy put and deleted",
+            POINT_POLICY,
             [
                 ("PutAccessPointPolicy", readers(json!({"PutAccessPointPolicyRequest": {"Policy": public}}))),
                 ("DeleteAccessPointPolicy", readers(json!({}))),
@@ -113,14 +127,14 @@ fn pairs() -> Vec<Pair> {
             "policy",
         ),
         point(
-            "an access point created twice",
+            POINT,
             [create("ledger"), create("journal")],
             "bucketName",
             [json!("ledger"), json!("journal")],
             "accessPoint",
         ),
         Pair {
-            what: "an account's block put and deleted",
+            what: BLOCK,
             resource: ACCOUNT,
             calls: [("PutAccountPublicAccessBlock", restrict), ("DeleteAccountPublicAccessBlock", empty)],
             property: "restrictPublicBuckets",
@@ -128,6 +142,10 @@ fn pairs() -> Vec<Pair> {
             facet: "accountPublicAccessBlock",
         },
     ]
+}
+
+fn pair(what: &str) -> Pair {
+    pairs().into_iter().find(|pair| pair.what == what).expect("a pair of that name")
 }
 
 /// A call under an identity; not about a bucket where its name says so.
@@ -282,7 +300,7 @@ fn what_a_creation_and_a_change_of_one_second_did_is_not_lost() {
             assert_eq!(seen(resource, &records, property)[0], shown[0], "{what}");
         }
     }
-    let [policy, _] = &pairs()[8].calls;
+    let [policy, _] = &pair(POINT_POLICY).calls;
     let create = ("CreateAccessPoint", json!({"name": "readers", "CreateAccessPointRequest": {"Bucket": "ledger"}}));
     for (creation, change) in [("a", "b"), ("b", "a")] {
         let records = [call(creation, 1.0, &create), call(change, 1.0, policy)];
@@ -350,7 +368,7 @@ fn a_bucket_that_another_account_created_again_obeys_that_account() {
         json!({"bucketPolicy": {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}}});
     let open = json!({"PublicAccessBlockConfiguration": ""});
     let of_them = |record: Value| with(without(record, &["resources"]), theirs.clone());
-    let account = call("x", 1.0, &pairs().last().expect("the account's").calls[0]);
+    let account = call("x", 1.0, &pair(BLOCK).calls[0]);
     let records = [
         account.clone(),
         created(1.0),
@@ -372,7 +390,7 @@ fn a_deletion_that_arrives_late_takes_nothing_newer_away() {
         assert_eq!(seen(resource, &[late, early], property), [shown[0].clone(), Value::Null], "{what}");
     }
     let deleted = call("z", 1.0, &("DeleteAccessPoint", json!({"name": "readers"})));
-    let created = call("a", 2.0, &pairs()[9].calls[0]);
+    let created = call("a", 2.0, &pair(POINT).calls[0]);
     assert_eq!(seen(READERS, &[created, deleted], "bucketName"), [json!("ledger"), Value::Null]);
 }
 
