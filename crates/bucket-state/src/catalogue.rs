@@ -130,6 +130,8 @@ pub(crate) enum Recorded {
     Xml(&'static str),
     /// Any of these request parameters.
     Keys(&'static [&'static str]),
+    /// XML, or headers instead: canned or by grants.
+    Acl,
     /// Nowhere: CloudTrail leaves it out.
     Never,
 }
@@ -227,7 +229,7 @@ const fn delete_by_id(name: &'static str, facet: Facet) -> Call {
 static CALLS: &[Call] = &[
     call("CreateBucket", Effect::CreateBucket),
     call("DeleteBucket", Effect::DeleteBucket),
-    call("PutBucketAcl", Effect::Put(Facet::Acl, Recorded::Keys(ACL_KEYS))),
+    call("PutBucketAcl", Effect::Put(Facet::Acl, Recorded::Acl)),
     call("PutBucketPolicy", Effect::Put(Facet::Policy, Recorded::Keys(&["bucketPolicy"]))),
     delete("DeleteBucketPolicy", Facet::Policy),
     put("PutBucketPublicAccessBlock", Facet::PublicAccessBlock, "PublicAccessBlockConfiguration")

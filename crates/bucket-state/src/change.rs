@@ -6,7 +6,7 @@ use crate::body::{self, Body};
 use crate::catalogue::{ACL_KEYS, Call, Effect, Facet, Recorded};
 use crate::event::{Change, TagChange};
 use crate::keyed::TAGS_MAX;
-use crate::parameters::Parameters;
+use crate::parameters::{self, Parameters, Told};
 use crate::register::{Setting, Unknown};
 
 /// A body larger than this makes its facet unknown. CloudTrail itself cuts request parameters at 100 KB.
@@ -19,6 +19,8 @@ const TAG_VALUE_CHARS_MAX: usize = 256;
 
 /// A configuration of many is smaller: S3 has limits on each of its parts.
 const BODY_BY_ID_BYTES_MAX: usize = 8 << 10;
+/// The root of the document that a creation may carry.
+pub(crate) const CREATION_ROOT: &str = "CreateBucketConfiguration";
 /// S3's limit on the id of a configuration, in characters.
 const ID_CHARS_MAX: usize = 64;
 
@@ -44,8 +46,7 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
         }
         Effect::DeleteById(facet) => by_id(parameters, facet, Setting::Cleared),
         Effect::TagResource => single_tags(
-            parameters,
-            "TagResourceRequest",
+            parameters.document("TagResourceRequest"),
             |request| &request["Tags"]["Tag"],
             |tag| {
                 let value = body::text(&tag["Value"]).unwrap_or_else(|| "null".into());
@@ -53,8 +54,7 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
             },
         ),
         Effect::UntagResource => single_tags(
-            parameters,
-            "tagKeys",
+            parameters.told(&["tagKeys"]),
             |keys| keys,
             |key| Some(TagChange { key: body::text(key)?.into(), value: None }),
         ),
@@ -73,18 +73,23 @@ fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, To
         Setting::Unknown(Unknown::NotRecorded) => {}
         told => writes.push((Facet::Ownership, told)),
     }
-    if !parameters.value("CreateBucketConfiguration")["Tags"].is_null() {
-        writes.push((Facet::Tags, setting(parameters.told(&["CreateBucketConfiguration"]), BODY_BYTES_MAX)?));
+    match parameters.document(CREATION_ROOT) {
+        Err(Unknown::Omitted) => writes.push((Facet::Tags, Setting::Unknown(Unknown::Omitted))),
+        Ok(parts) if !parameters::parsed(&parts)["Tags"].is_null() => {
+            writes.push((Facet::Tags, setting(Ok(parts), BODY_BYTES_MAX)?));
+        }
+        _ => {}
     }
     Ok(Change::Create { writes, proves_new: region != "us-east-1" })
 }
 
-/// What a record tells: keys of the request parameters with the texts of their values, or why there are none.
-type Told<'a> = Result<Vec<(&'static str, &'a str)>, Unknown>;
-
 fn told<'a>(parameters: &Parameters<'a>, recorded: Recorded) -> Told<'a> {
     match recorded {
         Recorded::Xml(root) => parameters.document(root),
+        Recorded::Acl => match parameters.told(ACL_KEYS) {
+            Err(Unknown::NotRecorded) => parameters.document("AccessControlPolicy"),
+            told => told,
+        },
         Recorded::Keys(keys) => parameters.told(keys),
         Recorded::Never => Err(Unknown::NotRecorded),
     }
@@ -124,17 +129,12 @@ fn by_id(parameters: &Parameters<'_>, facet: Facet, setting: Setting) -> Change 
 }
 
 /// Single tags; where the record does not tell which, or S3 cannot have taken them, the whole set is unknown.
-fn single_tags(
-    parameters: &Parameters<'_>,
-    key: &'static str,
-    list: impl Fn(&Value) -> &Value,
-    read: impl Fn(&Value) -> Option<TagChange>,
-) -> Change {
+fn single_tags(told: Told<'_>, list: impl Fn(&Value) -> &Value, read: impl Fn(&Value) -> Option<TagChange>) -> Change {
     let unknown = |why| Change::Write(Facet::Tags, Setting::Unknown(why));
-    if let Err(why) = parameters.told(&[key]) {
-        return unknown(why);
-    }
-    let value = parameters.value(key);
+    let value = match told {
+        Ok(parts) => parameters::parsed(&parts),
+        Err(why) => return unknown(why),
+    };
     let nodes = body::items(list(&value));
     if nodes.len() > TAGS_MAX {
         return unknown(Unknown::TooLarge);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::body::Body;
 use crate::catalogue::{CREATION, Facet};
 use crate::graph::Entity;
-use crate::keyed::Ids;
+use crate::keyed::{Ids, Keyed};
 use crate::register::{Register, Setting, Unknown};
 use crate::resource::{Kind, ResourceId};
 use crate::stamp::Origin;
@@ -106,23 +106,33 @@ impl<'a> Living<'a> {
     }
 
     /// Single tags that were set (some value) or removed since the whole set was written.
-    pub(crate) fn single_tags(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
-        let reset = self.register(Facet::Tags).map(|register| &register.origin.stamp);
-        self.state
-            .tags
-            .iter()
-            .filter(move |(_, tag)| self.lives(tag) && reset.is_none_or(|reset| tag.origin.stamp > *reset))
-            .map(|(key, tag)| (key, tag.value.as_deref()))
+    pub(crate) fn single_tags(&self) -> impl Iterator<Item = (&'a str, &'a Register<Option<Box<str>>>)> {
+        self.written_since(Facet::Tags, self.state.tags.iter())
     }
 
-    /// A facet's configurations, by id, with the events that they come from. Those before an event that may have
-    /// written any of them are not known any more.
+    /// A facet's configurations, by id. Those before an event that may have written any of them are not known any more.
     pub(crate) fn ids(&self, facet: Facet) -> impl Iterator<Item = (&'a str, &'a Register<Setting>)> {
-        let unknown_since = self.register(facet).map(|register| &register.origin.stamp);
-        let registers = self.state.ids.get(&facet).into_iter().flat_map(Ids::iter);
-        registers.filter(move |(_, register)| {
-            self.lives(register) && unknown_since.is_none_or(|since| register.origin.stamp > *since)
-        })
+        self.written_since(facet, self.state.ids.get(&facet).into_iter().flat_map(Ids::iter))
+    }
+
+    /// Of a facet's parts, those that were written after the whole was.
+    fn written_since<V: Ord + 'a>(
+        &self,
+        facet: Facet,
+        parts: impl Iterator<Item = (&'a str, &'a Register<V>)>,
+    ) -> impl Iterator<Item = (&'a str, &'a Register<V>)> {
+        let whole = self.register(facet).map(|register| &register.origin.stamp);
+        parts.filter(move |(_, part)| self.lives(part) && whole.is_none_or(|whole| part.origin.stamp > *whole))
+    }
+
+    /// The last event that wrote a part of a facet, and why its value is not known.
+    pub(crate) fn last_part(&self, facet: Facet) -> Option<(&'a Origin, Option<Unknown>)> {
+        let id = self.ids(facet).map(|(_, register)| {
+            let why = if let Setting::Unknown(why) = register.value { Some(why) } else { None };
+            (register.origin.as_ref(), why)
+        });
+        let tags = (facet == Facet::Tags).then(|| self.single_tags().map(|(_, tag)| (tag.origin.as_ref(), None)));
+        id.chain(tags.into_iter().flatten()).max_by_key(|(origin, _)| *origin)
     }
 
     pub(crate) fn account(&self) -> Option<&'a str> {
@@ -141,18 +151,12 @@ impl<'a> Living<'a> {
                 contested.push(facet.as_str());
             }
         }
-        for facet in self.state.ids.keys() {
-            if self.ids(*facet).any(|(_, register)| register.contested() || self.maybe_deleted_since(register)) {
+        for (facet, ids) in &self.state.ids {
+            if self.has_open_parts(*facet, ids) {
                 contested.push(facet.as_str());
             }
         }
-        let reset = self.register(Facet::Tags);
-        let open = |tag: &Register<Option<Box<str>>>| {
-            let current = reset.is_none_or(|reset| !tag.certainly_before(reset));
-            let tied = reset.is_some_and(|reset| tag.tied_with(reset));
-            self.lives(tag) && current && (tied || tag.contested() || self.maybe_deleted_since(tag))
-        };
-        if self.state.tags.iter().any(|(_, tag)| open(tag)) {
+        if self.has_open_parts(Facet::Tags, &self.state.tags) {
             contested.push(Facet::Tags.as_str());
         }
         if self.state.touched.as_ref().is_some_and(|touched| self.maybe_deleted_since(touched)) {
@@ -162,5 +166,15 @@ impl<'a> Living<'a> {
         contested.sort_unstable();
         contested.dedup();
         contested
+    }
+
+    /// Whether it cannot be told what was last written of one of a facet's parts, or whether the whole was written after.
+    fn has_open_parts<V: Ord, const MAX: usize>(&self, facet: Facet, parts: &Keyed<V, MAX>) -> bool {
+        let whole = self.register(facet);
+        parts.iter().any(|(_, part)| {
+            let current = whole.is_none_or(|whole| !part.certainly_before(whole));
+            let tied = whole.is_some_and(|whole| part.tied_with(whole));
+            self.lives(part) && current && (tied || part.contested() || self.maybe_deleted_since(part))
+        })
     }
 }

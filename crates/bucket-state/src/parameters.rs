@@ -9,6 +9,14 @@ use serde_json::value::RawValue;
 
 use crate::register::Unknown;
 
+/// What a record tells: keys of the request parameters with the texts of their values, or why there are none.
+pub(crate) type Told<'a> = Result<Vec<(&'static str, &'a str)>, Unknown>;
+
+/// The first of what was told; null where it is nested too deeply to be read.
+pub(crate) fn parsed(parts: &[(&'static str, &str)]) -> Value {
+    parts.first().and_then(|(_, text)| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}
+
 /// The request parameters: keys with the text of their values.
 #[derive(Default)]
 pub(crate) struct Parameters<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -26,7 +34,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// What the record tells under `keys`, or why it tells nothing: CloudTrail left it out, or it never was there.
-    pub(crate) fn told(&self, keys: &[&'static str]) -> Result<Vec<(&'static str, &'a str)>, Unknown> {
+    pub(crate) fn told(&self, keys: &[&'static str]) -> Told<'a> {
         self.not_omitted()?;
         let told: Vec<_> = keys.iter().filter_map(|key| Some((*key, self.get(key)?))).collect();
         if told.is_empty() { Err(Unknown::NotRecorded) } else { Ok(told) }
@@ -34,7 +42,7 @@ impl<'a> Parameters<'a> {
 
     /// The XML document that the request carried, as if under its expected root: S3 takes any, and the record shows
     /// the one that was sent.
-    pub(crate) fn document(&self, root: &'static str) -> Result<Vec<(&'static str, &'a str)>, Unknown> {
+    pub(crate) fn document(&self, root: &'static str) -> Told<'a> {
         let told = self.told(&[root]);
         if told != Err(Unknown::NotRecorded) {
             return told;

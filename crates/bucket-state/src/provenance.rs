@@ -31,13 +31,13 @@ pub(crate) fn of_facets(living: &Living<'_>, facets: &[Facet], contested: &[&str
 
 fn of_each(living: &Living<'_>, facets: &[Facet], contested: &[&str]) -> Vec<Value> {
     let of_facet = |facet: &Facet| {
-        let by_id = living.ids(*facet).map(|(_, register)| register.origin.as_ref()).max();
-        let origin = living.origin(*facet).max(by_id);
-        let (source, why) = match living.known(*facet) {
-            Known::Set(_) | Known::Cleared => ("event", None),
-            _ if by_id.is_some() => ("event", None),
-            Known::Default => ("default", None),
-            Known::Unknown(why) => ("unknown", why),
+        let last_part = living.last_part(*facet);
+        let origin = living.origin(*facet).max(last_part.map(|(origin, _)| origin));
+        let (source, why) = match (last_part, living.known(*facet)) {
+            (Some((_, Some(why))), _) => ("unknown", Some(why)),
+            (Some(_), _) | (None, Known::Set(_) | Known::Cleared) => ("event", None),
+            (None, Known::Default) => ("default", None),
+            (None, Known::Unknown(why)) => ("unknown", why),
         };
         let name = facet.as_str();
         entry(name, source, origin, why, contested.contains(&name))

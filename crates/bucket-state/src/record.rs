@@ -12,7 +12,7 @@ use crate::body;
 use crate::catalogue::{self, Call, Effect};
 use crate::change;
 use crate::event::{Event, Owner};
-use crate::parameters::Parameters;
+use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::resource::{Kind, ResourceId, is_account};
 use crate::stamp::{Origin, Stamp};
@@ -175,7 +175,7 @@ impl Record<'_> {
         let stamp = self.stamp(arrived_ms)?;
         let none = Parameters::default();
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
-        let region = self.region(parameters)?;
+        let region = self.region(call, parameters)?;
         let resource = match call.kind {
             Kind::Bucket => self.bucket(call, parameters, &region)?,
             Kind::Account => self.account(call, &region)?,
@@ -195,8 +195,11 @@ impl Record<'_> {
     }
 
     /// Where the bucket lives: where its creation asked for, else where the call was made.
-    fn region(&self, parameters: &Parameters<'_>) -> Result<Box<str>, Refused> {
-        let constraint = body::filled(&parameters.value("CreateBucketConfiguration")["LocationConstraint"]);
+    fn region(&self, call: &Call, parameters: &Parameters<'_>) -> Result<Box<str>, Refused> {
+        let creates = call.effect == Effect::CreateBucket;
+        let told = if creates { parameters.document(change::CREATION_ROOT) } else { Ok(Vec::new()) };
+        let configuration = parameters::parsed(&told.unwrap_or_default());
+        let constraint = body::filled(&configuration["LocationConstraint"]);
         match constraint.as_deref() {
             Some("EU") => Ok("eu-west-1"),
             Some(constraint) => bounded("LocationConstraint", constraint, REGION_BYTES_MAX),

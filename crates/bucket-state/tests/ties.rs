@@ -310,19 +310,18 @@ fn what_a_creation_and_a_change_of_one_second_did_is_not_lost() {
 
 #[test]
 fn nothing_of_a_former_life_is_left_whether_its_end_was_seen_or_not() {
-    let ends: [(&str, fn() -> Vec<Value>); 5] = [
-        ("deleted, and created a second later", || vec![at(5.0, "DeleteBucket", json!({})), created(6.0)]),
-        ("deleted and created in one second", || vec![named("z", at(5.0, "DeleteBucket", json!({}))), created(5.0)]),
-        ("within a second", || vec![at(5.001, "DeleteBucket", json!({})), created(5.002)]),
-        ("the deletion was lost", || vec![created(6.0)]),
-        ("created in us-east-1 after", || {
-            vec![at(5.0, "DeleteBucket", json!({})), created_in_us_east_1(6.0, json!({}))]
-        }),
+    let deleted = |seconds: f64| at(seconds, "DeleteBucket", json!({}));
+    let ends = [
+        ("deleted, and created a second later", vec![deleted(5.0), created(6.0)]),
+        ("deleted and created in one second", vec![named("z", deleted(5.0)), created(5.0)]),
+        ("within a second", vec![deleted(5.001), created(5.002)]),
+        ("the deletion was lost", vec![created(6.0)]),
+        ("created in us-east-1 after", vec![deleted(5.0), created_in_us_east_1(6.0, json!({}))]),
     ];
     for Pair { what, calls, property, .. } in pairs().into_iter().filter(|it| it.resource == LEDGER) {
         let untouched = seen(LEDGER, &[created(6.0)], property)[0].clone();
         for (case, end) in &ends {
-            let records = [vec![created(0.0), call("x", 1.0, &calls[0])], end()].concat();
+            let records = [vec![created(0.0), call("x", 1.0, &calls[0])], end.clone()].concat();
             assert_eq!(seen(LEDGER, &records, property)[0], untouched, "{what}, {case}");
         }
     }

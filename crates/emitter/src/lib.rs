@@ -28,7 +28,7 @@ pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 pub use sink::{Emission, GraphSink, SinkError, Verdict};
 pub use sqlite::SqliteFile;
-pub use sqlite_graph::{BucketView, SqliteGraph};
+pub use sqlite_graph::{BucketSummary, BucketView, SqliteGraph, WholeGraph};
 pub use sqlite_store::SqliteStore;
 pub use store::{
     Backlog, FanOut, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, Settling, StateStore, StoreError,

@@ -4,17 +4,20 @@
 //! read is shown, or a placeholder where there is none. So a removed entity that others point to becomes a
 //! placeholder, and a placeholder goes with its last edge, by construction.
 
-use std::collections::BTreeMap;
+mod read;
+
 use std::path::Path;
 
 use async_trait::async_trait;
-use bucket_state::{Digest, Entity, placeholder};
+use bucket_state::{Digest, Entity};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 use crate::row::{Generation, SinkName, Version};
 use crate::sink::{Emission, GraphSink, SinkError, Verdict};
 use crate::sqlite::SqliteFile;
+
+pub use read::{BucketSummary, BucketView, WholeGraph};
 
 const SCHEMA_VERSION: i64 = 1;
 
@@ -49,19 +52,6 @@ pub struct SqliteGraph {
     instance: String,
 }
 
-/// One bucket as `graph show` tells of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BucketView {
-    /// The bucket.
-    pub entity: Value,
-    /// What it owns besides: its policy.
-    pub others: Vec<Value>,
-    /// Edges that it owns.
-    pub relationships: Vec<Value>,
-    /// Per facet, where its value comes from.
-    pub provenance: Value,
-}
-
 impl SqliteGraph {
     /// The graph in `file`, made if it is not there.
     ///
@@ -87,58 +77,6 @@ impl SqliteGraph {
         let file = SqliteFile::open_to_read(path)?;
         file.must_have("graph", SCHEMA_VERSION)?;
         Ok(Self { file, name, instance: String::new() })
-    }
-
-    /// Every entity, placeholders included, and every relationship, each sorted by key: nothing in it depends
-    /// on the order or the grouping of events.
-    ///
-    /// # Errors
-    /// One line that names the path.
-    pub async fn export(&self) -> Result<(Vec<Value>, Vec<Value>), String> {
-        let (entities, relationships, far_keys) = self
-            .file
-            .with(|connection| {
-                let transaction = connection.transaction()?;
-                let json = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, parsed(row.get_ref(1)?.as_str()?)));
-                let mut query = transaction.prepare("SELECT key, properties FROM entities")?;
-                let entities = query.query_map([], json)?.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
-                let mut query = transaction.prepare("SELECT key, properties FROM relationships")?;
-                let relationships = query.query_map([], json)?.collect::<rusqlite::Result<BTreeMap<_, _>>>()?;
-                let mut query =
-                    transaction.prepare("SELECT DISTINCT far_key FROM relationships WHERE far_key IS NOT NULL")?;
-                let far_keys = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
-                Ok((entities, relationships, far_keys))
-            })
-            .await?;
-        let mut all = entities;
-        for key in far_keys {
-            all.entry(key).or_insert_with_key(|key| Value::Object(placeholder(key).0));
-        }
-        Ok((all.into_values().collect(), relationships.into_values().collect()))
-    }
-
-    /// A bucket by its name or ARN; nothing where the graph shows none.
-    ///
-    /// # Errors
-    /// One line that names the path.
-    pub async fn bucket(&self, name: &str) -> Result<Option<BucketView>, String> {
-        let wanted = if name.starts_with("arn:") {
-            vec![name.to_owned()]
-        } else {
-            ["aws", "aws-cn", "aws-us-gov"].iter().map(|partition| format!("arn:{partition}:s3:::{name}")).collect()
-        };
-        self.file
-            .with(move |connection| {
-                let transaction = connection.transaction()?;
-                for resource in wanted {
-                    if let Some(view) = view(&transaction, &resource)? {
-                        return Ok(Some(view));
-                    }
-                }
-                Ok(None)
-            })
-            .await
-            .map_err(String::from)
     }
 
     /// Whether the graph has never taken a snapshot.
@@ -264,27 +202,6 @@ impl Prepared {
     }
 }
 
-fn view(transaction: &Transaction<'_>, resource: &str) -> rusqlite::Result<Option<BucketView>> {
-    let texts = |sql: &str| -> rusqlite::Result<Vec<Value>> {
-        let mut query = transaction.prepare_cached(sql)?;
-        query.query_map([resource], |row| Ok(parsed(row.get_ref(0)?.as_str()?)))?.collect()
-    };
-    let Some(entity) = texts("SELECT properties FROM entities WHERE key = ?1 AND resource = ?1")?.pop() else {
-        return Ok(None);
-    };
-    Ok(Some(BucketView {
-        entity,
-        others: texts("SELECT properties FROM entities WHERE resource = ?1 AND key <> ?1 ORDER BY key")?,
-        relationships: texts("SELECT properties FROM relationships WHERE resource = ?1 ORDER BY key")?,
-        provenance: texts("SELECT provenance FROM heads WHERE resource = ?1")?.pop().unwrap_or_default(),
-    }))
-}
-
 fn text(properties: &serde_json::Map<String, Value>) -> String {
     serde_json::to_string(properties).expect("a JSON object with string keys")
-}
-
-/// What this build or an earlier one wrote is JSON; anything else is shown as it stands.
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }

@@ -136,22 +136,44 @@ pub enum GraphCommand {
         #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
         format: ExportFormat,
         /// The graph
-        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db",
-              value_parser = parse_first_graph)]
-        graph: SqliteUrl,
+        #[command(flatten)]
+        graph: GraphFlag,
     },
-    /// Shows one bucket: its properties, and where each comes from
-    Show {
-        /// Its name or ARN
-        bucket: String,
+    /// Lists buckets: exposure, last change and who made it
+    List {
+        /// Only those that are open to the public
+        #[arg(long)]
+        public: bool,
+        /// Only those that have changed at or after this time
+        #[arg(long, value_name = "RFC3339", value_parser = clock::parse_rfc3339)]
+        since: Option<i64>,
         /// The graph
-        #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db",
-              value_parser = parse_first_graph)]
-        graph: SqliteUrl,
+        #[command(flatten)]
+        graph: GraphFlag,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
+    /// Shows one bucket: its exposure, its properties, and where each comes from
+    Show {
+        /// Its name or ARN
+        bucket: String,
+        /// The graph
+        #[command(flatten)]
+        graph: GraphFlag,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The graph that is looked at.
+#[derive(Clone, Debug, Args)]
+pub struct GraphFlag {
+    /// The graph
+    #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db",
+          value_parser = parse_first_graph)]
+    pub graph: SqliteUrl,
 }
 
 /// How a graph is printed.
@@ -159,6 +181,10 @@ pub enum GraphCommand {
 pub enum ExportFormat {
     /// `{"entities": […], "relationships": […]}`, sorted by `_key`
     Json,
+    /// Graphviz, such as for `dot -Tsvg`
+    Dot,
+    /// One page for a browser, with everything in it
+    Html,
 }
 
 /// `trailgraph events`

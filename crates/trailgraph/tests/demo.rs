@@ -53,6 +53,30 @@ fn a_bucket_of_the_demo_is_shown_with_where_each_facet_comes_from() {
         json["facets"].as_array().unwrap().iter().map(|facet| facet["facet"].as_str().unwrap()).collect();
     assert_eq!(
         facets,
-        ["creation", "acl", "policy", "publicAccessBlock", "encryption", "versioning", "logging", "tags"]
+        [
+            "creation",
+            "acl",
+            "policy",
+            "publicAccessBlock",
+            "encryption",
+            "versioning",
+            "logging",
+            "lifecycleRules",
+            "replication",
+            "objectLock",
+            "ownership",
+            "tags",
+            "notification",
+            "inventory",
+            "analytics",
+            "metrics",
+            "intelligentTiering",
+            "website",
+            "cors",
+            "requestPayment",
+            "acceleration",
+            "abac",
+            "accountPublicAccessBlock",
+        ]
     );
 }

@@ -59,6 +59,14 @@ pub fn install() -> Result<()> {
     kinesis_dir().map(drop)
 }
 
+/// Checks that the browser of the tests is there.
+///
+/// # Errors
+/// Fails when it is not, saying what to install.
+pub fn require_browser() -> Result<()> {
+    require("chromium", "chromium")
+}
+
 fn require(tool: &str, debian_package: &str) -> Result<()> {
     let found = Command::new(tool).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
     match found {

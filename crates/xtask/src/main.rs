@@ -8,7 +8,8 @@ use xtask::install;
 const USAGE: &str = "usage: cargo xtask <command>
 
   servers   fetch the protocol servers that the tests talk to into target/servers (needs node and npm)
-  test      servers, then every test of the workspace: unit, law, end-to-end, crash and documentation tests";
+  test      servers, then every test of the workspace: unit, law, end-to-end, crash, browser (needs chromium) and
+            documentation tests";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
 
 fn test() -> Result<()> {
     install::install()?;
+    install::require_browser()?;
     let mut tests = vec!["test", "--workspace", "--lib", "--bins", "--tests", "--examples"];
     if let Ok(folder) = std::env::var("TRAILGRAPH_REAL_RECORDS") {
         println!("real CloudTrail records are read from {folder}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Parts;
 use crate::acl;
 use crate::blocks::Blocks;
-use crate::body::text;
+use crate::body::{items, text};
 use crate::catalogue::Facet;
 use crate::graph::{Entity, FarEnd, Relationship};
 use crate::living::{Known, Living};
@@ -120,7 +120,8 @@ pub(super) fn ownership(bucket: &Living<'_>, entity: &mut Entity) -> Option<bool
         Known::Set(body) => {
             let value = body.value();
             let asked_for_at_creation = text(&value["x-amz-object-ownership"]);
-            asked_for_at_creation.or_else(|| text(&value["OwnershipControls"]["Rule"]["ObjectOwnership"]))?
+            let rule = items(&value["OwnershipControls"]["Rule"]).first();
+            asked_for_at_creation.or_else(|| text(&rule?["ObjectOwnership"]))?
         }
         Known::Cleared => ACLS_APPLY.into(),
         Known::Default => if bucket.has_secure_defaults()? { ENFORCED } else { ACLS_APPLY }.into(),

@@ -22,9 +22,9 @@ pub(super) fn tags(bucket: &Living<'_>, entity: &mut Entity) {
             tags.extend(text(&tag["Key"]).map(|key| (key, value)));
         }
     }
-    for (key, value) in bucket.single_tags() {
-        match value {
-            Some(value) => tags.insert(key.to_owned(), value.to_owned()),
+    for (key, tag) in bucket.single_tags() {
+        match &tag.value {
+            Some(value) => tags.insert(key.to_owned(), value.to_string()),
             None => tags.remove(key),
         };
     }
