@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::provenance::Provenance;
 use crate::resource::{ResourceId, is_account};
 
 /// A node: flat properties, `_key`, `_type` and `_class` among them.
@@ -130,7 +131,7 @@ pub struct Snapshot {
     /// The relationships that go with it, sorted by key.
     pub relationships: Vec<Relationship>,
     /// Where each facet's value comes from; shown, but not a part of the graph.
-    pub provenance: Value,
+    pub provenance: Vec<Provenance>,
 }
 
 impl Snapshot {

@@ -49,6 +49,7 @@ pub use graph::{Digest, Entity, Relationship, Snapshot, placeholder};
 pub use parse::Parser;
 pub use parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX};
 pub use project::{contested, project};
+pub use provenance::Provenance;
 pub use register::{Setting, Unknown};
 pub use resource::{Kind, ResourceId};
 pub use stamp::{Origin, Stamp};

@@ -3,8 +3,6 @@
 //! Everything that AWS adds by itself (defaults) or that follows from several facets is worked out here and
 //! never stored, so a better answer needs no replay.
 
-use serde_json::json;
-
 use crate::access_point;
 use crate::account::{self, AccountLevel, Level};
 use crate::catalogue::Facet;
@@ -20,8 +18,7 @@ use crate::state::ResourceState;
 #[must_use]
 pub fn project(id: &ResourceId, state: &ResourceState, account: AccountLevel<'_>) -> Snapshot {
     let Some(living) = Living::existing(id, state) else {
-        let provenance = json!([]);
-        return Snapshot { resource: id.clone(), entities: vec![], relationships: vec![], provenance };
+        return Snapshot { resource: id.clone(), entities: vec![], relationships: vec![], provenance: vec![] };
     };
     let contested = living.contested();
     let (mut parts, provenance) = match id.kind() {

@@ -1,6 +1,8 @@
 //! Where each facet's value comes from: shown, but not a part of the graph.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::account::Level;
 use crate::catalogue::{CREATION, Facet};
@@ -8,8 +10,29 @@ use crate::living::{Known, Living};
 use crate::register::Unknown;
 use crate::stamp::Origin;
 
+/// Where the value of one facet comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provenance {
+    /// The facet's name.
+    pub facet: Cow<'static, str>,
+    /// `event`, `default` or `unknown`.
+    pub source: Cow<'static, str>,
+    /// The event that wrote it last.
+    pub event_id: Option<Box<str>>,
+    /// When, in milliseconds since 1970.
+    pub event_time: Option<i64>,
+    /// By whom.
+    pub actor: Option<Box<str>>,
+    /// Whether CloudTrail's times leave open that this was the last write.
+    pub contested: bool,
+    /// Why the value is unknown although an event has spoken of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Unknown>,
+}
+
 /// Of a bucket, with the level above it.
-pub(crate) fn of_bucket(bucket: &Living<'_>, account: &Level<'_>, contested: &[&str]) -> Value {
+pub(crate) fn of_bucket(bucket: &Living<'_>, account: &Level<'_>, contested: &[&str]) -> Vec<Provenance> {
     let created = bucket.created();
     let source = if created.is_some() { "event" } else { "unknown" };
     let mut entries = vec![entry(CREATION, source, created, None, contested.contains(&CREATION))];
@@ -21,16 +44,20 @@ pub(crate) fn of_bucket(bucket: &Living<'_>, account: &Level<'_>, contested: &[&
     };
     let facet = Facet::AccountPublicAccessBlock.as_str();
     entries.push(entry(facet, source, account.origin, None, account.contested));
-    entries.into()
+    entries
 }
 
 /// Of anything else.
-pub(crate) fn of_facets(living: &Living<'_>, facets: &[Facet], contested: &[&str]) -> Value {
-    of_each(living, facets, contested).into()
+pub(crate) fn of_facets(living: &Living<'_>, facets: &[Facet], contested: &[&str]) -> Vec<Provenance> {
+    of_each(living, facets, contested).collect()
 }
 
-fn of_each(living: &Living<'_>, facets: &[Facet], contested: &[&str]) -> Vec<Value> {
-    let of_facet = |facet: &Facet| {
+fn of_each<'a>(
+    living: &'a Living<'_>,
+    facets: &'a [Facet],
+    contested: &'a [&str],
+) -> impl Iterator<Item = Provenance> + 'a {
+    facets.iter().map(|facet| {
         let last_part = living.last_part(*facet);
         let origin = living.origin(*facet).max(last_part.map(|(origin, _)| origin));
         let (source, why) = match (last_part, living.known(*facet)) {
@@ -41,21 +68,23 @@ fn of_each(living: &Living<'_>, facets: &[Facet], contested: &[&str]) -> Vec<Val
         };
         let name = facet.as_str();
         entry(name, source, origin, why, contested.contains(&name))
-    };
-    facets.iter().map(of_facet).collect()
+    })
 }
 
-fn entry(facet: &str, source: &str, origin: Option<&Origin>, why: Option<Unknown>, contested: bool) -> Value {
-    let mut entry = json!({
-        "facet": facet,
-        "source": source,
-        "eventId": origin.map(|origin| &origin.event_id),
-        "eventTime": origin.map(|origin| origin.stamp.second * 1_000),
-        "actor": origin.and_then(|origin| origin.actor.as_deref()),
-        "contested": contested,
-    });
-    if let Some(why) = why {
-        entry["reason"] = json!(why);
+fn entry(
+    facet: &'static str,
+    source: &'static str,
+    origin: Option<&Origin>,
+    reason: Option<Unknown>,
+    contested: bool,
+) -> Provenance {
+    Provenance {
+        facet: facet.into(),
+        source: source.into(),
+        event_id: origin.map(|origin| origin.event_id.clone()),
+        event_time: origin.map(|origin| origin.stamp.second * 1_000),
+        actor: origin.and_then(|origin| origin.actor.clone()),
+        contested,
+        reason,
     }
-    entry
 }

@@ -197,7 +197,7 @@ impl Row {
 
     /// Source and event of the facet of `call`.
     fn provenance(&self, call: &str, records: &[Value]) -> [Value; 2] {
-        let provenance = snapshot_of(&self.resource, records).provenance;
+        let provenance = json!(snapshot_of(&self.resource, records).provenance);
         let entries = provenance.as_array().expect("an array").iter();
         let facet = catalogued(call).facet();
         let entry = entries.clone().find(|entry| entry["facet"] == facet).expect("every facet has an entry");

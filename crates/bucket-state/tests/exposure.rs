@@ -363,7 +363,7 @@ fn a_contested_facet_gives_the_verdict_of_its_winner() {
         let records: Vec<Value> = [old_bucket()].into_iter().chain(records).collect();
         assert_eq!(property(&records, "public"), public, "{case}");
         assert_eq!(property(&records, "contestedFacets"), contested, "{case}");
-        let provenance = snapshot(&records).provenance;
+        let provenance = json!(snapshot(&records).provenance);
         let of_account = provenance.as_array().and_then(|entries| entries.last()).expect("the account's entry");
         assert_eq!(of_account["contested"], json!(case.contains("account")), "{case}");
     }

@@ -188,7 +188,7 @@ fn the_golden_export_has_every_type_of_the_model() {
 
 #[test]
 fn every_facet_of_the_bucket_comes_from_an_event() {
-    let provenance = snapshot(&story()).provenance;
+    let provenance = json!(snapshot(&story()).provenance);
     let entries: Vec<[&str; 2]> = provenance
         .as_array()
         .expect("an array")

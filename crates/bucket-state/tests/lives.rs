@@ -59,7 +59,7 @@ fn is_gone(records: &[Value]) -> bool {
 fn sources(records: &[Value]) -> Value {
     let known = |entry: &&Value| entry["source"] != "unknown" || !entry["eventId"].is_null();
     let source = |entry: &Value| (entry["facet"].as_str().expect("a name").to_owned(), entry["source"].clone());
-    let provenance = snapshot(records).provenance;
+    let provenance = json!(snapshot(records).provenance);
     Value::Object(provenance.as_array().expect("an array").iter().filter(known).map(source).collect())
 }
 
@@ -265,7 +265,7 @@ fn two_copies_of_a_cross_account_call_are_one_change() {
 #[test]
 fn provenance_tells_which_event_or_why_not() {
     let entry = |records: &[Value], facet: &str| {
-        let provenance = snapshot(records).provenance;
+        let provenance = json!(snapshot(records).provenance);
         provenance.as_array().expect("an array").iter().find(|entry| entry["facet"] == facet).expect("a facet").clone()
     };
     let by_event = json!({"facet": "versioning", "source": "event", "eventId": "event-2", "eventTime": 1_772_323_202_000_i64, "actor": ADA, "contested": false});

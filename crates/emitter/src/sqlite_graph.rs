@@ -11,7 +11,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use bucket_state::{Digest, Entity};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::row::{Generation, SinkName, Version};
 use crate::sink::{Emission, GraphSink, SinkError, Verdict};
@@ -149,7 +149,7 @@ impl Prepared {
             resource: snapshot.resource.as_str().to_owned(),
             version: *version,
             digest: *digest,
-            provenance: snapshot.provenance.to_string(),
+            provenance: text(&snapshot.provenance),
             entities: snapshot.entities.iter().map(entity).collect(),
             relationships: relationships
                 .map(|edge| (edge.key().to_owned(), edge.far_key().map(str::to_owned), text(&edge.properties)))
@@ -202,6 +202,6 @@ impl Prepared {
     }
 }
 
-fn text(properties: &serde_json::Map<String, Value>) -> String {
-    serde_json::to_string(properties).expect("a JSON object with string keys")
+fn text(part: &impl Serialize) -> String {
+    serde_json::to_string(part).expect("parts of a snapshot have string keys")
 }
