@@ -1,18 +1,17 @@
 //! What an account's change means for its buckets: each is marked pending, for it is shown otherwise now.
 //!
 //! The row of a changed account is saved with a mark of its own, which is cleared when every member has been marked
-//! after it. So a crash in between loses nothing: whoever finds the mark goes through the members again. Marking is a
-//! save: a member that is pending already moves on, too, since its emission may have read the old account row.
+//! after it. So a crash in between loses nothing: whoever finds the mark goes through the members again. Marking counts
+//! the version up, also of a member that is pending already: its emission may have read the old account row, and is now
+//! an older one.
 
 use std::time::Duration;
 
-use bucket_state::{ResourceId, account_of};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::back_off;
-use crate::row::Stored;
-use crate::store::{FanOut, Save, SaveOutcome, StateStore, StoreError};
+use crate::store::{StateStore, StoreError};
 
 /// Members marked together.
 const BATCH: usize = 500;
@@ -24,10 +23,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub struct FanOutReport {
     /// Accounts all of whose members have been marked.
     pub accounts: u64,
-    /// Rows marked.
+    /// Rows marked. One that another account owns by now is among them, and is emitted as it was.
     pub marked: u64,
-    /// Writes that found the row moved, and were tried again.
-    pub conflicts: u64,
 }
 
 /// Marks every member of every account that has changed.
@@ -42,7 +39,7 @@ pub async fn fan_out(store: &dyn StateStore) -> Result<FanOutReport, StoreError>
             let members = store.members(&change.account, after.as_ref(), BATCH).await?;
             let Some(last) = members.last() else { break };
             after = Some(last.clone());
-            mark(store, &change, members, &mut report).await?;
+            report.marked += store.mark(&members, change.mark).await?;
         }
         store.end_fan_out(&change).await?;
         report.accounts += 1;
@@ -50,46 +47,8 @@ pub async fn fan_out(store: &dyn StateStore) -> Result<FanOutReport, StoreError>
     Ok(report)
 }
 
-/// Marks those of `members` that still belong to the account, each until it is done.
-async fn mark(
-    store: &dyn StateStore,
-    change: &FanOut,
-    mut members: Vec<ResourceId>,
-    report: &mut FanOutReport,
-) -> Result<(), StoreError> {
-    while !members.is_empty() {
-        let rows = store.load(&members).await?;
-        let saves: Vec<Save> = members.iter().zip(rows).filter_map(|(id, stored)| marked(change, id, stored)).collect();
-        let ids: Vec<ResourceId> = saves.iter().map(|save| save.resource.clone()).collect();
-        let outcomes = if saves.is_empty() { Vec::new() } else { store.save(saves).await? };
-        members = ids
-            .into_iter()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| **outcome == SaveOutcome::Conflict)
-            .map(|(id, _)| id)
-            .collect();
-        report.conflicts += members.len() as u64;
-        report.marked += (outcomes.len() - members.len()) as u64;
-    }
-    Ok(())
-}
-
-/// The write that marks a row; nothing for one that is another account's by now, or that no projection can be made of.
-fn marked(change: &FanOut, id: &ResourceId, stored: Stored) -> Option<Save> {
-    let row = stored.row()?;
-    let account = account_of(id, &row.state).filter(|owner| *owner == change.account)?;
-    Some(Save {
-        resource: id.clone(),
-        based_on: row.version,
-        state: row.state,
-        account: Some(account),
-        mark: Some(change.mark),
-        set_aside: false,
-    })
-}
-
 /// Works when it is asked to by `wake`, and from time to time by itself, until `stop`. Calls `tell` after each pass
-/// that marked anything.
+/// that found anything.
 ///
 /// # Errors
 /// What waiting cannot mend.

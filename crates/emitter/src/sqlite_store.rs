@@ -194,6 +194,25 @@ impl StateStore for SqliteStore {
         .await
     }
 
+    async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError> {
+        let (resources, worker) = (resources.to_vec(), self.worker.clone());
+        self.with(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut marked = 0;
+            for resource in &resources {
+                let mut update =
+                    transaction.prepare_cached("UPDATE states SET version = version + 1 WHERE resource = ?1")?;
+                if update.execute([resource.as_str()])? == 1 {
+                    mark_row(&transaction, resource.as_str(), mark, &worker)?;
+                    marked += 1;
+                }
+            }
+            transaction.commit()?;
+            Ok(marked)
+        })
+        .await
+    }
+
     async fn members(
         &self,
         account: &ResourceId,
@@ -356,8 +375,7 @@ fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &
         list_member(transaction, account, resource)?;
     }
     if let Some(mark) = save.mark {
-        let mut statement = transaction.prepare_cached(MARK)?;
-        statement.execute((resource, mark.since_ms, mark.arrived_ms, mark.happened_ms, worker))?;
+        mark_row(transaction, resource, mark, worker)?;
         if save.resource.kind() == Kind::Account {
             let mut statement = transaction.prepare_cached(FAN_OUT)?;
             let version = version.cast_signed();
@@ -365,6 +383,11 @@ fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &
         }
     }
     Ok(SaveOutcome::Saved(version))
+}
+
+fn mark_row(transaction: &Transaction<'_>, resource: &str, mark: PendingMark, worker: &str) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(MARK)?;
+    statement.execute((resource, mark.since_ms, mark.arrived_ms, mark.happened_ms, worker)).map(drop)
 }
 
 fn list_member(transaction: &Transaction<'_>, account: &ResourceId, resource: &str) -> rusqlite::Result<()> {

@@ -117,6 +117,10 @@ pub trait StateStore: Send + Sync {
     /// Writes each row on its condition; an account's row that is marked is also marked for its members. The answers stand in the order of `saves`.
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError>;
 
+    /// Marks rows pending for every listed sink, as a save of their unchanged states would: version + 1. Those that do
+    /// not exist are passed over. Tells how many were marked.
+    async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError>;
+
     /// The members of an account, in the order of their keys, from after the given one; at most `limit`.
     async fn members(
         &self,

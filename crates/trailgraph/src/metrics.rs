@@ -267,7 +267,6 @@ impl Metrics {
     /// The buckets of changed accounts were marked: each mark is a save.
     pub fn members_marked(&self, report: &FanOutReport) {
         self.saves.with_label_values(&["saved"]).inc_by(report.marked);
-        self.saves.with_label_values(&["conflict"]).inc_by(report.conflicts);
     }
 
     /// A sink has spoken on a batch.

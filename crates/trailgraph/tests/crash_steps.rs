@@ -12,8 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, FanOut, Generation, GraphSink, ListedSink, OutboxSettings, PendingQuery, Save, SaveOutcome,
-    Settlement, SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Stored, Verdict,
+    Backlog, Emission, FanOut, Generation, GraphSink, ListedSink, OutboxSettings, PendingMark, PendingQuery, Save,
+    SaveOutcome, Settlement, SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Stored, Verdict,
 };
 use serde_json::{Value, json};
 use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, ShardId, ShardSource, SourceError};
@@ -81,6 +81,13 @@ impl StateStore for Wired<SqliteStore> {
         let saved = self.inner.save(saves).await;
         self.wire.step("after save").await;
         saved
+    }
+
+    async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError> {
+        self.wire.step("before a fan-out marks").await;
+        let marked = self.inner.mark(resources, mark).await;
+        self.wire.step("after a fan-out marks").await;
+        marked
     }
 
     async fn members(
@@ -291,6 +298,8 @@ async fn a_crash_at_any_step_leaves_the_graph_that_the_events_make() {
         "after save",
         "before checkpoint",
         "after checkpoint",
+        "before a fan-out marks",
+        "after a fan-out marks",
         "before the end of a fan-out",
         "after the end of a fan-out",
         "before emit",

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
-    Backlog, FanOut, Generation, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, SinkName, SqliteStore,
-    StateStore, StoreError, Stored, Version,
+    Backlog, FanOut, Generation, ListedSink, PendingMark, PendingQuery, Save, SaveOutcome, Settlement, SinkName,
+    SqliteStore, StateStore, StoreError, Stored, Version,
 };
 
 use super::{World, logging, save};
@@ -63,6 +63,10 @@ impl StateStore for Disturbed {
             }
         }
         self.inner.save(saves).await
+    }
+
+    async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError> {
+        self.inner.mark(resources, mark).await
     }
 
     async fn members(
