@@ -1,4 +1,4 @@
-//! Bucket policies: whom they let in, and whether that is everybody.
+//! Bucket policies: whom they let in, and whether that is everybody; as far as generated policies go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,8 +28,9 @@ pub(super) fn read(document: &Value, partition: &str, bucket: &str) -> Reading {
     };
     for statement in statements.iter().filter(|statement| statement["Effect"] == "Allow") {
         let names = principals(&statement["Principal"]);
-        let everyone = names.iter().any(|(kind, name)| *kind == "AWS" && name == "*");
-        reading.public |= !statement["NotPrincipal"].is_null() || (everyone && !is_pinned(&statement["Condition"]));
+        let anybody = |(kind, name): &(&str, String)| *kind == "Federated" || name.contains(['*', '?', '$']);
+        let open = !statement["NotPrincipal"].is_null() || names.iter().any(anybody);
+        reading.public |= open && !is_pinned(&statement["Condition"]);
         let conditional = statement["Condition"].as_object().is_some_and(|condition| !condition.is_empty());
         let actions: BTreeSet<String> = elements(&statement["Action"]).into_iter().filter_map(text).collect();
         for (kind, name) in names {
@@ -117,7 +118,7 @@ fn is_pinned(condition: &Value) -> bool {
     const OPERATORS: &[&str] = &["StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnEquals", "ArnLike"];
     let is_fixed = |value: &String| !value.contains(['*', '?', '$']);
     let is_narrow = |value: &String| match value.split_once('/') {
-        Some((_, bits)) => bits.parse::<u8>().is_ok_and(|bits| bits > 8),
+        Some((_, bits)) => bits.parse::<u8>().is_ok_and(|bits| bits >= 8),
         None => is_fixed(value),
     };
     conditions(condition).iter().any(|(operator, key, values)| {
