@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::blocks::Blocks;
 use crate::body::filled;
 use crate::catalogue::Facet;
-use crate::facets::{Parts, bucket_arn};
+use crate::facets::{Parts, bucket_arn, bucket_name};
 use crate::graph::{Entity, FarEnd, Relationship};
 use crate::living::{Known, Living};
 use crate::policy::Policy;
@@ -29,10 +29,11 @@ fn creation(point: &Living<'_>, parts: &mut Parts) {
     let value = body.value();
     let request = &value["CreateAccessPointRequest"];
     if let Some(bucket) = filled(&request["Bucket"]) {
-        let to = bucket_arn(point.id.partition(), &bucket);
-        parts.entity.set("bucketName", bucket.rsplit(':').next().unwrap_or(&bucket));
-        let (kind, from) = ("aws_s3_access_point_connects_bucket", point.id.as_str());
-        parts.connect(Relationship::new(kind, "CONNECTS", from, &to, &[], FarEnd::To));
+        parts.entity.set("bucketName", bucket_name(&bucket));
+        if let Some(to) = bucket_arn(point.id.partition(), &bucket) {
+            let (kind, from) = ("aws_s3_access_point_connects_bucket", point.id.as_str());
+            parts.connect(Relationship::new(kind, "CONNECTS", from, &to, &[], FarEnd::To));
+        }
     }
     let vpc = filled(&request["VpcConfiguration"]["VpcId"]);
     parts.entity.set("networkOrigin", if vpc.is_some() { "VPC" } else { "Internet" });

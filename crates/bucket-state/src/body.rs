@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -59,7 +60,11 @@ impl Serialize for Body {
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw: Box<RawValue> = Deserialize::deserialize(deserializer)?;
-        Ok(Self(raw.get().into()))
+        if raw.get().starts_with('{') {
+            Ok(Self(raw.get().into()))
+        } else {
+            Err(D::Error::custom("a body is an object"))
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Delta {
 
 impl Delta {
     fn of(event: &Event, arrived_ms: i64) -> Self {
-        let happened_ms = event.origin.stamp.second * 1_000;
+        let happened_ms = event.origin.stamp.happened_ms();
         Self { state: ResourceState::of(event), events: 1, arrived_ms, happened_ms }
     }
 
@@ -30,7 +30,7 @@ impl Delta {
         self.state.fold(event);
         self.events += 1;
         self.arrived_ms = self.arrived_ms.min(arrived_ms);
-        self.happened_ms = self.happened_ms.min(event.origin.stamp.second * 1_000);
+        self.happened_ms = self.happened_ms.min(event.origin.stamp.happened_ms());
     }
 }
 

@@ -11,6 +11,7 @@ use crate::account::Level;
 use crate::exposure::{self, Findings};
 use crate::graph::{Entity, Relationship};
 use crate::living::Living;
+use crate::resource::ResourceId;
 
 /// A snapshot in the making.
 pub(crate) struct Parts {
@@ -57,12 +58,13 @@ pub(crate) fn project(bucket: &Living<'_>, account: &Level<'_>, parts: &mut Part
     tags::tags(bucket, &mut parts.entity);
 }
 
-/// The ARN of a bucket that a configuration names by its ARN or by its name.
-pub(crate) fn bucket_arn(partition: &str, bucket: &str) -> String {
-    if bucket.starts_with("arn:") { bucket.to_owned() } else { format!("arn:{partition}:s3:::{bucket}") }
+/// The ARN of a bucket that a configuration names by its ARN or by its name, if there can be one.
+pub(crate) fn bucket_arn(partition: &str, bucket: &str) -> Option<String> {
+    let arn = if bucket.starts_with("arn:") { bucket.to_owned() } else { format!("arn:{partition}:s3:::{bucket}") };
+    ResourceId::of_bucket_arn(&arn).map(|_| arn)
 }
 
 /// The name in a bucket's ARN, or the name itself.
-fn bucket_name(bucket: &str) -> &str {
+pub(crate) fn bucket_name(bucket: &str) -> &str {
     bucket.rsplit(':').next().unwrap_or(bucket)
 }

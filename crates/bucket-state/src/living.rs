@@ -60,11 +60,11 @@ impl<'a> Living<'a> {
     /// When it came to be and was last changed, and by whom.
     pub(crate) fn describe_life(&self, entity: &mut Entity) {
         if let Some(created) = self.created() {
-            entity.set("createdOn", created.stamp.second * 1_000);
+            entity.set("createdOn", created.stamp.happened_ms());
             entity.set_some("createdBy", created.actor.as_deref());
         }
         if let Some(touched) = &self.state.touched {
-            entity.set("updatedOn", touched.second() * 1_000);
+            entity.set("updatedOn", touched.origin.stamp.happened_ms());
             entity.set_some("updatedBy", touched.origin.actor.as_deref());
         }
     }

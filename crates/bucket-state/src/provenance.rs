@@ -82,7 +82,7 @@ fn entry(
         facet: facet.into(),
         source: source.into(),
         event_id: origin.map(|origin| origin.event_id.clone()),
-        event_time: origin.map(|origin| origin.stamp.second * 1_000),
+        event_time: origin.map(|origin| origin.stamp.happened_ms()),
         actor: origin.and_then(|origin| origin.actor.clone()),
         contested,
         reason,

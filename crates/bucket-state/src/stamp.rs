@@ -18,6 +18,14 @@ pub struct Stamp {
     pub identity: Box<str>,
 }
 
+impl Stamp {
+    /// The second, in milliseconds since 1970.
+    #[must_use]
+    pub fn happened_ms(&self) -> i64 {
+        self.second.saturating_mul(1_000)
+    }
+}
+
 /// The event that something came from.
 ///
 /// Ordered by stamp; between two copies of one call the one that names its actor is the greater. Where a value came

@@ -129,3 +129,14 @@ fn ten_thousand_changes_of_tags_leave_a_state_as_small_as_the_thousand_that_are_
     println!("stored row: {thousand} bytes after 1,000 changes of tags, {ten_thousand} after 10,000");
     assert!(ten_thousand < thousand * 11 / 10, "{thousand} and {ten_thousand} bytes");
 }
+
+#[test]
+fn a_stored_state_with_a_body_that_no_record_can_have_is_damaged() {
+    use std::io::Write;
+    let origin = json!({"s": 1, "i": "event-1", "e": "event-1"});
+    let json = json!({"facets": {"policy": {"o": origin, "v": {"set": "no object"}}}}).to_string();
+    let mut encoder = flate2::write::DeflateEncoder::new(vec![1], flate2::Compression::fast());
+    encoder.write_all(json.as_bytes()).expect("memory takes every write");
+    let decoded = ResourceState::decode(&encoder.finish().expect("memory takes every write"));
+    assert!(matches!(decoded, Err(DecodeError::Damaged(_))), "{decoded:?}");
+}

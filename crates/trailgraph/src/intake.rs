@@ -124,7 +124,7 @@ impl Intake {
     }
 
     fn fold_event(&self, event: &Event, arrived_ms: i64) {
-        let happened_ms = event.origin.stamp.second * 1_000;
+        let happened_ms = event.origin.stamp.happened_ms();
         if !self.permit.permits(&event.recipient, &event.region) {
             self.metrics.event_not_permitted(event.name);
         } else if self.until_ms.is_some_and(|until_ms| happened_ms > until_ms) {

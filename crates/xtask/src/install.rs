@@ -5,15 +5,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::paths::target_dir;
+
 const PACKAGE: &str = "kinesis-local";
 const VERSION: &str = "0.6.2";
 
 /// Where the servers are installed: `servers` in the target directory of the workspace.
 pub fn servers_dir() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("xtask is in crates/xtask");
-    // `join` lets an absolute CARGO_TARGET_DIR replace the workspace.
-    let target = workspace.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-    target.join("servers")
+    target_dir().join("servers")
 }
 
 /// The folder of the Kinesis server, at the pinned version.
@@ -67,7 +66,8 @@ pub fn require_browser() -> Result<()> {
     require("chromium", "chromium")
 }
 
-fn require(tool: &str, debian_package: &str) -> Result<()> {
+/// Fails, naming the package that has it, where the tool is missing.
+pub(crate) fn require(tool: &str, debian_package: &str) -> Result<()> {
     let found = Command::new(tool).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
     match found {
         Ok(status) if status.success() => Ok(()),

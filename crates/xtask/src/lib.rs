@@ -1,4 +1,6 @@
 //! What the project needs around its own code: the servers that tests talk to, and the commands that run everything.
 
+pub mod fuzz;
 pub mod install;
+mod paths;
 pub mod servers;

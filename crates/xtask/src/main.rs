@@ -3,19 +3,26 @@
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use xtask::install;
+use xtask::{fuzz, install};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
   servers   fetch the protocol servers that the tests talk to into target/servers (needs node and npm)
   test      servers, then every test of the workspace: unit, law, end-to-end, crash, browser (needs chromium) and
-            documentation tests";
+            documentation tests
+  fuzz [--seconds N] [TARGET [INPUT]]
+            feed the parser and the fold with mutated records: each target (parse, parse_fold_project, decode) for
+            N seconds, or one of them, or one input that made it fail (needs a C++ compiler)
+  fuzz-seeds
+            make fuzz/seeds and fuzz/words.dict anew, from the samples of the tests";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["servers"] => install::install(),
         ["test"] => test(),
+        ["fuzz-seeds"] => fuzz::seed(),
+        ["fuzz", ref rest @ ..] if let Some(plan) = fuzz::Plan::from_arguments(rest) => fuzz::run(&plan),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(())

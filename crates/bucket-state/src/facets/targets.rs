@@ -21,12 +21,13 @@ pub(super) fn logging(bucket: &Living<'_>, parts: &mut Parts) {
     parts.entity.set("loggingEnabled", target.is_some());
     if let Some(target) = target {
         let prefix = text(&enabled["TargetPrefix"]).unwrap_or_default();
-        let to = format!("arn:{}:s3:::{target}", bucket.id.partition());
+        if let Some(to) = bucket_arn(bucket.id.partition(), &target) {
+            let (kind, from) = ("aws_s3_bucket_logs_to_bucket", bucket.id.as_str());
+            let edge = Relationship::new(kind, "LOGS", from, &to, &[], FarEnd::To);
+            parts.connect(edge.with("prefix", prefix.as_str()));
+        }
         parts.entity.set("loggingTargetBucket", target);
-        parts.entity.set("loggingTargetPrefix", prefix.as_str());
-        let from = bucket.id.as_str();
-        let edge = Relationship::new("aws_s3_bucket_logs_to_bucket", "LOGS", from, &to, &[], FarEnd::To);
-        parts.connect(edge.with("prefix", prefix));
+        parts.entity.set("loggingTargetPrefix", prefix);
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) fn replication(bucket: &Living<'_>, parts: &mut Parts) {
     for (place, rule) in (1_usize..).zip(rules) {
         let Some(destination) = filled(&rule["Destination"]["Bucket"]) else { continue };
         let id = filled(&rule["ID"]).unwrap_or_else(|| place.to_string());
-        let to = bucket_arn(bucket.id.partition(), &destination);
+        let Some(to) = bucket_arn(bucket.id.partition(), &destination) else { continue };
         let kind = "aws_s3_bucket_replicates_to_bucket";
         let edge = Relationship::new(kind, "SENDS", bucket.id.as_str(), &to, &[&id], FarEnd::To).with("ruleId", id);
         let account = filled(&rule["Destination"]["Account"]).filter(|account| is_account(account));
@@ -122,7 +123,7 @@ pub(super) fn inventory(bucket: &Living<'_>, parts: &mut Parts) {
 
 fn report(bucket: &Living<'_>, id: &str, configuration: &Value) -> Option<Relationship> {
     let destination = &configuration["Destination"]["S3BucketDestination"];
-    let to = bucket_arn(bucket.id.partition(), &filled(&destination["Bucket"])?);
+    let to = bucket_arn(bucket.id.partition(), &filled(&destination["Bucket"])?)?;
     let kind = "aws_s3_bucket_publishes_inventory_report";
     let edge = Relationship::new(kind, "PUBLISHES", bucket.id.as_str(), &to, &[id], FarEnd::To);
     let edge = edge.with("inventoryId", id).with_some("frequency", filled(&configuration["Schedule"]["Frequency"]));
