@@ -28,12 +28,12 @@ fn creation(point: &Living<'_>, parts: &mut Parts) {
     let Known::Set(body) = point.known(Facet::AccessPoint) else { return };
     let value = body.value();
     let request = &value["CreateAccessPointRequest"];
-    if let Some(bucket) = filled(&request["Bucket"]) {
-        parts.entity.set("bucketName", bucket_name(&bucket));
-        if let Some(to) = bucket_arn(point.id.partition(), &bucket) {
-            let (kind, from) = ("aws_s3_access_point_connects_bucket", point.id.as_str());
-            parts.connect(Relationship::new(kind, "CONNECTS", from, &to, &[], FarEnd::To));
-        }
+    // S3 demands the bucket: without it nobody knows what this was.
+    let Some(bucket) = filled(&request["Bucket"]) else { return };
+    parts.entity.set("bucketName", bucket_name(&bucket));
+    if let Some(to) = bucket_arn(point.id.partition(), &bucket) {
+        let (kind, from) = ("aws_s3_access_point_connects_bucket", point.id.as_str());
+        parts.connect(Relationship::new(kind, "CONNECTS", from, &to, &[], FarEnd::To));
     }
     let vpc = filled(&request["VpcConfiguration"]["VpcId"]);
     parts.entity.set("networkOrigin", if vpc.is_some() { "VPC" } else { "Internet" });

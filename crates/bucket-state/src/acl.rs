@@ -53,54 +53,93 @@ impl Grantee {
     }
 }
 
-/// All grants of a recorded body.
-pub(crate) fn grants(body: &Value) -> BTreeSet<Grant> {
-    let mut grants = canned(&text(&body["x-amz-acl"]).unwrap_or_default());
-    let listed = items(&body["AccessControlPolicy"]["AccessControlList"]["Grant"]);
-    grants.extend(listed.iter().filter_map(listed_grant));
-    for (header, grantees) in body["accessControlList"].as_object().into_iter().flatten() {
-        if let Some(permission) = header.strip_prefix("x-amz-grant-") {
-            let permission = permission.to_ascii_uppercase().replace('-', "_");
-            let grantees = text(grantees).unwrap_or_default();
-            let grantees = grantees.split(',').filter_map(header_grantee);
-            grants.extend(grantees.map(|grantee| Grant { grantee, permission: permission.clone() }));
+/// The grants of an ACL.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grants {
+    pub(crate) known: BTreeSet<Grant>,
+    /// Something in the ACL was not understood: there may be more.
+    pub(crate) maybe_more: bool,
+}
+
+impl Grants {
+    /// All grants of a recorded body.
+    pub(crate) fn read(body: &Value) -> Self {
+        let mut grants = Self::default();
+        for (key, value) in body.as_object().into_iter().flatten() {
+            match key.as_str() {
+                "x-amz-acl" => grants.canned(value),
+                "AccessControlPolicy" => grants.listed(&value["AccessControlList"]),
+                "accessControlList" => match value.as_object() {
+                    Some(headers) => headers.iter().for_each(|(name, grantees)| grants.header(name, grantees)),
+                    None => grants.maybe_more = true,
+                },
+                header => grants.header(header, value),
+            }
+        }
+        grants
+    }
+
+    /// Whether anybody, or anybody with an AWS account, is granted anything; nothing where that cannot be told.
+    pub(crate) fn are_public(&self) -> Option<bool> {
+        let public = self.known.iter().any(|grant| grant.grantee.is_public());
+        (public || !self.maybe_more).then_some(public)
+    }
+
+    fn add(&mut self, grantee: Option<Grantee>, permission: Option<String>) {
+        match grantee.zip(permission) {
+            Some((grantee, permission)) => drop(self.known.insert(Grant { grantee, permission })),
+            None => self.maybe_more = true,
         }
     }
-    grants
+
+    /// A canned ACL, without the owner's own full control, which every ACL starts with.
+    fn canned(&mut self, name: &Value) {
+        let grants: &[(&str, &str)] = match text(name).unwrap_or_default().as_str() {
+            "public-read" => &[(ALL_USERS, "READ")],
+            "public-read-write" => &[(ALL_USERS, "READ"), (ALL_USERS, "WRITE")],
+            "authenticated-read" => &[(AUTHENTICATED_USERS, "READ")],
+            "log-delivery-write" => &[(LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP")],
+            "private" | "aws-exec-read" | "bucket-owner-read" | "bucket-owner-full-control" => &[],
+            _ => return self.maybe_more = true,
+        };
+        for (uri, permission) in grants {
+            self.add(Some(Grantee::Group((*uri).to_owned())), Some((*permission).to_owned()));
+        }
+    }
+
+    /// The list of a document; an empty one is an empty text, and one that is not there no list.
+    fn listed(&mut self, list: &Value) {
+        if !list.is_object() && list.as_str() != Some("") {
+            self.maybe_more = true;
+        }
+        for grant in items(&list["Grant"]) {
+            let grantee = &grant["Grantee"];
+            let known = filled(&grantee["URI"]).map(Grantee::Group);
+            let known = known.or_else(|| filled(&grantee["ID"]).map(Grantee::CanonicalUser));
+            let known = known.or_else(|| filled(&grantee["EmailAddress"]).map(Grantee::Email));
+            self.add(known, filled(&grant["Permission"]));
+        }
+    }
+
+    /// `x-amz-grant-PERMISSION: uri="…", id="…", emailAddress="…"`
+    fn header(&mut self, name: &str, grantees: &Value) {
+        let name = name.to_ascii_lowercase();
+        let permission = name.strip_prefix("x-amz-grant-").map(|name| name.to_ascii_uppercase().replace('-', "_"));
+        for grantees in items(grantees) {
+            for grantee in text(grantees).unwrap_or_default().split(',') {
+                self.add(header_grantee(grantee), permission.clone());
+            }
+        }
+    }
 }
 
-/// A canned ACL, without the owner's own full control, which every ACL starts with.
-fn canned(name: &str) -> BTreeSet<Grant> {
-    let grants: &[(&str, &str)] = match name {
-        "public-read" => &[(ALL_USERS, "READ")],
-        "public-read-write" => &[(ALL_USERS, "READ"), (ALL_USERS, "WRITE")],
-        "authenticated-read" => &[(AUTHENTICATED_USERS, "READ")],
-        "log-delivery-write" => &[(LOG_DELIVERY, "WRITE"), (LOG_DELIVERY, "READ_ACP")],
-        _ => &[],
-    };
-    let grant = |(uri, permission): &(&str, &str)| Grant {
-        grantee: Grantee::Group((*uri).to_owned()),
-        permission: (*permission).to_owned(),
-    };
-    grants.iter().map(grant).collect()
-}
-
-fn listed_grant(grant: &Value) -> Option<Grant> {
-    let grantee = &grant["Grantee"];
-    let known = filled(&grantee["URI"]).map(Grantee::Group);
-    let known = known.or_else(|| filled(&grantee["ID"]).map(Grantee::CanonicalUser));
-    let known = known.or_else(|| filled(&grantee["EmailAddress"]).map(Grantee::Email));
-    Some(Grant { grantee: known?, permission: filled(&grant["Permission"])? })
-}
-
-/// `uri="…"`, `id="…"` or `emailAddress="…"`.
 fn header_grantee(text: &str) -> Option<Grantee> {
     let (kind, value) = text.split_once('=')?;
     let value = value.trim().trim_matches('"').to_owned();
-    match kind.trim() {
+    match kind.trim().to_ascii_lowercase().as_str() {
         "uri" => Some(Grantee::Group(value)),
         "id" => Some(Grantee::CanonicalUser(value)),
-        "emailAddress" => Some(Grantee::Email(value)),
+        "emailaddress" => Some(Grantee::Email(value)),
         _ => None,
     }
 }
@@ -110,20 +149,50 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn everyone_reads() -> Grants {
+        let grant = Grant { grantee: Grantee::Group(ALL_USERS.into()), permission: "READ".into() };
+        Grants { known: [grant].into(), maybe_more: false }
+    }
+
     #[test]
-    fn the_three_ways_to_grant_everyone_read_access_are_one() {
-        let expected = canned("public-read");
+    fn the_ways_to_grant_everyone_read_access_are_one() {
         let policy = json!({"AccessControlList": {"Grant": {"Permission": "READ", "Grantee": {"URI": ALL_USERS}}}});
-        let headers = json!({"x-amz-grant-read": format!("uri=\"{ALL_USERS}\"")});
-        assert_eq!(grants(&json!({"x-amz-acl": "public-read"})), expected);
-        assert_eq!(grants(&json!({"x-amz-acl": ["public-read"]})), expected);
-        assert_eq!(grants(&json!({"AccessControlPolicy": policy})), expected);
-        assert_eq!(grants(&json!({"accessControlList": headers})), expected);
-        assert!(expected.iter().all(|grant| grant.grantee.is_public()));
+        let header = format!("uri=\"{ALL_USERS}\"");
+        for body in [
+            json!({"x-amz-acl": "public-read"}),
+            json!({"x-amz-acl": ["public-read"]}),
+            json!({"AccessControlPolicy": policy}),
+            json!({"accessControlList": {"x-amz-grant-read": header}}),
+            json!({"accessControlList": {"X-Amz-Grant-Read": [header]}}),
+            json!({"x-amz-grant-read": header.replace("uri", "URI")}),
+        ] {
+            assert_eq!(Grants::read(&body), everyone_reads(), "{body}");
+        }
+        assert_eq!(everyone_reads().are_public(), Some(true));
     }
 
     #[test]
     fn a_private_bucket_has_no_grants_but_the_owners() {
-        assert!(grants(&json!({"x-amz-acl": "private"})).is_empty());
+        for body in [json!({"x-amz-acl": "private"}), json!({"AccessControlPolicy": {"AccessControlList": ""}})] {
+            assert_eq!(Grants::read(&body).are_public(), Some(false), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_proof_that_nobody_is_granted_anything() {
+        for body in [
+            json!({"x-amz-acl": "public-everything"}),
+            json!({"x-amz-acl": ["public-read", "private"]}),
+            json!({"x-amz-acl": ""}),
+            json!({"AccessControlPolicy": 7}),
+            json!({"AccessControlPolicy": {"Owner": {"ID": "c0ffee"}}}),
+            json!({"AccessControlPolicy": {"AccessControlList": {"Grant": {"Permission": "READ"}}}}),
+            json!({"accessControlList": "1"}),
+            json!({"accessControlList": {"x-amz-grant-read": "everybody"}}),
+        ] {
+            assert_eq!(Grants::read(&body).are_public(), None, "{body}");
+        }
+        let public = json!({"x-amz-acl": "public-read", "accessControlList": "1"});
+        assert_eq!(Grants::read(&public).are_public(), Some(true));
     }
 }

@@ -90,6 +90,11 @@ pub(crate) fn text(node: &Value) -> Option<String> {
     }
 }
 
+/// The text of a scalar that S3 demands: an absent one was the text `null`, which is dropped when a record is made.
+pub(crate) fn text_or_null(node: &Value) -> Option<String> {
+    if node.is_null() { Some("null".into()) } else { text(node) }
+}
+
 /// A text that is not empty.
 pub(crate) fn filled(node: &Value) -> Option<String> {
     text(node).filter(|text| !text.is_empty())

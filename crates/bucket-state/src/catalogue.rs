@@ -84,9 +84,24 @@ impl Facet {
         Self::Abac,
     ];
 
-    /// Whether a new bucket's value is known. It can be created with object lock, and CloudTrail leaves that header out.
+    /// Whether the value is known that something new has. A bucket can be created with object lock, and CloudTrail leaves
+    /// that header out; an access point has what it was created with.
     pub(crate) fn has_default(self) -> bool {
-        self != Self::ObjectLock
+        !matches!(self, Self::ObjectLock | Self::AccessPoint | Self::AccountPublicAccessBlock)
+    }
+
+    /// The schema version with which the facet came (`codec.rs`).
+    pub(crate) fn since_schema(self) -> u8 {
+        match self {
+            Self::Acl
+            | Self::Policy
+            | Self::PublicAccessBlock
+            | Self::Encryption
+            | Self::Versioning
+            | Self::Logging
+            | Self::Tags => 1,
+            _ => 2,
+        }
     }
 
     /// The name in the command line, in `contestedFacets`, in `publicReasons` and in provenance.
@@ -203,7 +218,16 @@ impl Call {
 }
 
 /// The request parameters that can carry an access control list.
-pub(crate) const ACL_KEYS: &[&str] = &["x-amz-acl", "AccessControlPolicy", "accessControlList"];
+pub(crate) const ACL_KEYS: &[&str] = &[
+    "x-amz-acl",
+    "AccessControlPolicy",
+    "accessControlList",
+    "x-amz-grant-read",
+    "x-amz-grant-write",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write-acp",
+    "x-amz-grant-full-control",
+];
 
 const fn call(name: &'static str, effect: Effect) -> Call {
     Call { name, aliases: &[], kind: Kind::Bucket, effect }
@@ -301,6 +325,16 @@ mod tests {
         assert_eq!(find("GetBucketAcl"), None);
         // The names of permissions are not those of events.
         assert_eq!(find("PutLifecycleConfiguration"), None);
+    }
+
+    #[test]
+    fn a_facet_is_stored_under_the_name_by_which_it_is_shown() {
+        for facet in Facet::OF_BUCKET.into_iter().chain([Facet::AccountPublicAccessBlock, Facet::AccessPoint]) {
+            assert_eq!(serde_json::to_value(facet).expect("a name"), facet.as_str());
+        }
+        let of_bucket: Vec<&str> = Facet::OF_BUCKET.iter().map(|facet| facet.as_str()).collect();
+        let calls = CALLS.iter().filter(|call| call.kind == Kind::Bucket && call.facet() != CREATION);
+        assert!(calls.map(Call::facet).all(|facet| of_bucket.contains(&facet)));
     }
 
     #[test]

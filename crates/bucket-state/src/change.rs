@@ -6,28 +6,21 @@ use crate::body::{self, Body};
 use crate::catalogue::{ACL_KEYS, Call, Effect, Facet, Recorded};
 use crate::event::{Change, TagChange};
 use crate::keyed::TAGS_MAX;
-use crate::parameters::{self, Parameters, Told};
+use crate::parameters::{self, BODY_BYTES_MAX, Parameters, Told, TooDeep, must_not_be_deep};
 use crate::register::{Setting, Unknown};
 
-/// A body larger than this makes its facet unknown. CloudTrail itself cuts request parameters at 100 KB.
-const BODY_BYTES_MAX: usize = 128 << 10;
-/// Deeper bodies are refused: no real one comes near, and reading one must not exhaust the stack.
-const BODY_DEPTH_MAX: usize = 64;
 /// S3's own limits on a tag, in characters.
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 
+/// S3's limit on a policy is 20 KB. What follows from one grows with its principals times its actions.
+const POLICY_BYTES_MAX: usize = 32 << 10;
 /// A configuration of many is smaller: S3 has limits on each of its parts.
 const BODY_BY_ID_BYTES_MAX: usize = 8 << 10;
 /// The root of the document that a creation may carry.
 pub(crate) const CREATION_ROOT: &str = "CreateBucketConfiguration";
 /// S3's limit on the id of a configuration, in characters.
 const ID_CHARS_MAX: usize = 64;
-
-/// A body nested more deeply than any real one.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is nested more than {BODY_DEPTH_MAX} levels deep")]
-pub(crate) struct TooDeep(&'static str);
 
 /// The change that `call` made to a resource in `region`.
 pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<Change, TooDeep> {
@@ -38,6 +31,9 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
             Change::Create { writes: vec![(Facet::AccessPoint, request)], proves_new: true }
         }
         Effect::DeleteBucket | Effect::DeleteAccessPoint => Change::Delete,
+        Effect::Put(Facet::Policy, recorded) => {
+            Change::Write(Facet::Policy, setting(told(parameters, recorded), POLICY_BYTES_MAX)?)
+        }
         Effect::Put(facet, recorded) => Change::Write(facet, setting(told(parameters, recorded), BODY_BYTES_MAX)?),
         Effect::Delete(facet) => Change::Write(facet, Setting::Cleared),
         Effect::PutById(facet, Recorded::Never) => by_id(parameters, facet, Setting::Set(Body::from_parts([]))),
@@ -49,15 +45,15 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
             parameters.document("TagResourceRequest"),
             |request| &request["Tags"]["Tag"],
             |tag| {
-                let value = body::text(&tag["Value"]).unwrap_or_else(|| "null".into());
+                let value = body::text_or_null(&tag["Value"])?;
                 Some(TagChange { key: body::text(&tag["Key"])?.into(), value: Some(value.into()) })
             },
-        ),
+        )?,
         Effect::UntagResource => single_tags(
             parameters.told(&["tagKeys"]),
             |keys| keys,
             |key| Some(TagChange { key: body::text(key)?.into(), value: None }),
-        ),
+        )?,
     })
 }
 
@@ -75,7 +71,7 @@ fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, To
     }
     match parameters.document(CREATION_ROOT) {
         Err(Unknown::Omitted) => writes.push((Facet::Tags, Setting::Unknown(Unknown::Omitted))),
-        Ok(parts) if !parameters::parsed(&parts)["Tags"].is_null() => {
+        Ok(parts) if !parameters::parsed(&parts)?["Tags"].is_null() => {
             writes.push((Facet::Tags, setting(Ok(parts), BODY_BYTES_MAX)?));
         }
         _ => {}
@@ -105,19 +101,14 @@ fn setting(told: Told<'_>, bytes_max: usize) -> Result<Setting, TooDeep> {
     if body.len() > bytes_max {
         return Ok(Setting::Unknown(Unknown::TooLarge));
     }
-    match parts.iter().find(|(_, json)| depth(json) > BODY_DEPTH_MAX) {
-        Some((key, _)) => Err(TooDeep(key)),
-        None => Ok(Setting::Set(body)),
-    }
+    must_not_be_deep(&parts)?;
+    Ok(Setting::Set(body))
 }
 
 /// One configuration of a facet; where the record does not tell which, or S3 cannot have taken its id, all of them
 /// are unknown.
 fn by_id(parameters: &Parameters<'_>, facet: Facet, setting: Setting) -> Change {
-    let id = body::filled(&parameters.value("id")).or_else(|| {
-        let document = parameters.value("InventoryConfiguration");
-        body::filled(&document["Id"])
-    });
+    let id = parameters.filled("id");
     match id {
         Some(id) if id.chars().count() <= ID_CHARS_MAX => Change::WriteById(facet, id.into(), setting),
         Some(_) => Change::Write(facet, Setting::Unknown(Unknown::TooLarge)),
@@ -129,10 +120,14 @@ fn by_id(parameters: &Parameters<'_>, facet: Facet, setting: Setting) -> Change 
 }
 
 /// Single tags; where the record does not tell which, or S3 cannot have taken them, the whole set is unknown.
-fn single_tags(told: Told<'_>, list: impl Fn(&Value) -> &Value, read: impl Fn(&Value) -> Option<TagChange>) -> Change {
-    let unknown = |why| Change::Write(Facet::Tags, Setting::Unknown(why));
+fn single_tags(
+    told: Told<'_>,
+    list: impl Fn(&Value) -> &Value,
+    read: impl Fn(&Value) -> Option<TagChange>,
+) -> Result<Change, TooDeep> {
+    let unknown = |why| Ok(Change::Write(Facet::Tags, Setting::Unknown(why)));
     let value = match told {
-        Ok(parts) => parameters::parsed(&parts),
+        Ok(parts) => parameters::parsed(&parts)?,
         Err(why) => return unknown(why),
     };
     let nodes = body::items(list(&value));
@@ -141,7 +136,7 @@ fn single_tags(told: Told<'_>, list: impl Fn(&Value) -> &Value, read: impl Fn(&V
     }
     match nodes.iter().map(read).collect::<Option<Vec<_>>>() {
         Some(tags) if tags.iter().any(is_too_large) => unknown(Unknown::TooLarge),
-        Some(tags) if !tags.is_empty() => Change::Tags(tags),
+        Some(tags) if !tags.is_empty() => Ok(Change::Tags(tags)),
         _ => unknown(Unknown::NotRecorded),
     }
 }
@@ -149,23 +144,4 @@ fn single_tags(told: Told<'_>, list: impl Fn(&Value) -> &Value, read: impl Fn(&V
 fn is_too_large(tag: &TagChange) -> bool {
     let value = tag.value.as_deref().unwrap_or_default();
     tag.key.chars().count() > TAG_KEY_CHARS_MAX || value.chars().count() > TAG_VALUE_CHARS_MAX
-}
-
-/// How deeply valid JSON is nested.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }

@@ -1,16 +1,17 @@
-//! Stored states: a schema version, then deflated JSON. From version 2 on, the deflater starts from a dictionary of
-//! what states commonly hold, which halves them.
+//! Stored states: a schema version, the checksum of the JSON, and the JSON deflated from a dictionary of what states
+//! commonly hold, which halves them. Version 1 had neither checksum nor dictionary.
 
 use std::io::{Read, Write};
 
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use flate2::{Compress, Compression, Decompress};
+use flate2::{Compress, Compression, Crc, Decompress};
 
 use crate::state::ResourceState;
 
 /// The version that this build writes, and the newest that it reads. Changes are additive, so all earlier ones are
-/// read as they are; one more facet is a new version, since an earlier build could not keep it.
+/// read as they are; one more facet is a new version, since an earlier build could not keep it, and passed over the
+/// events on it (`Facet::since_schema`).
 ///
 /// 1: the facets of access, encryption, versioning, logging and tags. 2: all facets, configurations by id, accounts and
 /// access points.
@@ -54,7 +55,9 @@ impl ResourceState {
         let json = serde_json::to_vec(self).expect("a state has string keys and valid bodies");
         let mut deflater = Compress::new(LEVEL, ZLIB_HEADER);
         deflater.set_dictionary(DICTIONARY_2).expect("a new deflater takes a dictionary");
-        let mut encoder = ZlibEncoder::new_with_compress(vec![SCHEMA_VERSION], deflater);
+        let mut bytes = vec![SCHEMA_VERSION];
+        bytes.extend(checksum(&json));
+        let mut encoder = ZlibEncoder::new_with_compress(bytes, deflater);
         encoder.write_all(&json).and_then(|()| encoder.finish()).expect("memory takes every write")
     }
 
@@ -63,24 +66,41 @@ impl ResourceState {
     /// # Errors
     /// [`DecodeError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match bytes.split_first() {
-            None => Err(DecodeError::Damaged("it is empty".into())),
-            Some((&version, _)) if version > SCHEMA_VERSION => Err(DecodeError::Newer(version)),
-            Some((&version, deflated)) => {
-                let mut inflater = Decompress::new(ZLIB_HEADER);
-                if version >= 2 {
-                    inflater.set_dictionary(DICTIONARY_2).expect("a new inflater takes a dictionary");
-                }
-                let mut json = Vec::with_capacity((deflated.len() * 6).min(STATE_BYTES_MAX));
-                ZlibDecoder::new_with_decompress(deflated, inflater)
-                    .take(STATE_BYTES_MAX as u64 + 1)
-                    .read_to_end(&mut json)
-                    .map_err(|error| DecodeError::Damaged(error.to_string()))?;
-                if json.len() > STATE_BYTES_MAX {
-                    return Err(DecodeError::Damaged(format!("it is larger than {} MiB", STATE_BYTES_MAX >> 20)));
-                }
-                serde_json::from_slice(&json).map_err(|error| DecodeError::Damaged(error.to_string()))
-            }
+        let damaged = |fault: String| DecodeError::Damaged(fault);
+        let (&version, rest) = bytes.split_first().ok_or_else(|| damaged("it is empty".into()))?;
+        if version > SCHEMA_VERSION {
+            return Err(DecodeError::Newer(version));
         }
+        let mut inflater = Decompress::new(ZLIB_HEADER);
+        let (sum, deflated) = match rest.split_first_chunk() {
+            _ if version == 1 => (None, rest),
+            Some((sum, deflated)) => (Some(*sum), deflated),
+            None => return Err(damaged("it is cut".into())),
+        };
+        if sum.is_some() {
+            inflater.set_dictionary(DICTIONARY_2).expect("a new inflater takes a dictionary");
+        }
+        let mut json = Vec::with_capacity((deflated.len() * 6).min(STATE_BYTES_MAX));
+        ZlibDecoder::new_with_decompress(deflated, inflater)
+            .take(STATE_BYTES_MAX as u64 + 1)
+            .read_to_end(&mut json)
+            .map_err(|error| damaged(error.to_string()))?;
+        if json.len() > STATE_BYTES_MAX {
+            return Err(damaged(format!("it is larger than {} MiB", STATE_BYTES_MAX >> 20)));
+        }
+        if sum.is_some_and(|sum| sum != checksum(&json)) {
+            return Err(damaged("its checksum differs".into()));
+        }
+        let mut state: Self = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        if version < SCHEMA_VERSION {
+            state.was_written_by(version);
+        }
+        Ok(state)
     }
+}
+
+fn checksum(json: &[u8]) -> [u8; 4] {
+    let mut crc = Crc::new();
+    crc.update(json);
+    crc.sum().to_be_bytes()
 }

@@ -10,11 +10,21 @@ use crate::text::Text;
 /// EventBridge writes its envelope's few short members first, and the detail last.
 const TYPE_STANDS_WITHIN_BYTES: usize = 512;
 
+/// What CloudTrail's events are called.
+pub(crate) const API_CALL: &str = "AWS API Call via CloudTrail";
+
+/// Whether CloudTrail can have sent the event: nobody else may put one whose source begins like this.
+pub(crate) fn is_from_aws(source: Option<&Text<'_>>) -> bool {
+    source.is_none_or(|source| source.starts_with("aws."))
+}
+
 /// An envelope with its record, and the keys that only other forms have.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "detail-type")]
     detail_type: Text<'a>,
+    #[serde(borrow, default)]
+    source: Option<Text<'a>>,
     #[serde(borrow)]
     detail: Record<'a>,
     #[serde(rename = "eventName", default)]
@@ -42,10 +52,20 @@ pub(crate) fn read(text: &str, arrived_ms: i64) -> Option<Parsed<'static>> {
         return None;
     }
     let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
-    let Envelope { detail_type, detail, event_name, records, message_type, log_events, arrived_at, data, reason } =
-        envelope;
+    let Envelope {
+        detail_type,
+        source,
+        detail,
+        event_name,
+        records,
+        message_type,
+        log_events,
+        arrived_at,
+        data,
+        reason,
+    } = envelope;
     let others = [event_name, records, message_type, log_events, arrived_at, data, reason];
-    if &*detail_type != "AWS API Call via CloudTrail" || others.iter().any(Option::is_some) {
+    if &*detail_type != API_CALL || !is_from_aws(source.as_ref()) || others.iter().any(Option::is_some) {
         return None;
     }
     record::judge(&detail, arrived_ms)

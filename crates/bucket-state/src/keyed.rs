@@ -42,6 +42,11 @@ impl<V: Ord, const MAX: usize> Keyed<V, MAX> {
         self.0.iter().map(|(key, register)| (key.as_ref(), register))
     }
 
+    /// Whether some may have been dropped.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MAX
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -78,9 +78,15 @@ impl<'a> Living<'a> {
             Some(Setting::Set(body)) => Known::Set(body),
             Some(Setting::Cleared) => Known::Cleared,
             Some(Setting::Unknown(why)) => Known::Unknown(Some(*why)),
-            None if self.has_known_beginning() && facet.has_default() => Known::Default,
+            None if self.has_known_beginning() && facet.has_default() && self.was_heard_of(facet) => Known::Default,
             None => Known::Unknown(None),
         }
+    }
+
+    /// Whether no event on a facet can have been passed over since the beginning, by a build that did not know it yet.
+    fn was_heard_of(&self, facet: Facet) -> bool {
+        let narrow = self.state.narrow_until.iter().filter(|(version, _)| facet.since_schema() > **version);
+        narrow.map(|(_, second)| *second).max() < Some(self.state.beginning_second())
     }
 
     fn has_known_beginning(&self) -> bool {
@@ -113,6 +119,12 @@ impl<'a> Living<'a> {
     /// A facet's configurations, by id. Those before an event that may have written any of them are not known any more.
     pub(crate) fn ids(&self, facet: Facet) -> impl Iterator<Item = (&'a str, &'a Register<Setting>)> {
         self.written_since(facet, self.state.ids.get(&facet).into_iter().flat_map(Ids::iter))
+    }
+
+    /// Whether parts of a facet may have been dropped, since there were too many: none of them is proof of absence then.
+    pub(crate) fn may_lack_parts(&self, facet: Facet) -> bool {
+        let tags = facet == Facet::Tags && self.state.tags.is_full();
+        tags || self.state.ids.get(&facet).is_some_and(Ids::is_full)
     }
 
     /// Of a facet's parts, those that were written after the whole was.

@@ -7,14 +7,38 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::body;
 use crate::register::Unknown;
 
 /// What a record tells: keys of the request parameters with the texts of their values, or why there are none.
 pub(crate) type Told<'a> = Result<Vec<(&'static str, &'a str)>, Unknown>;
 
-/// The first of what was told; null where it is nested too deeply to be read.
-pub(crate) fn parsed(parts: &[(&'static str, &str)]) -> Value {
-    parts.first().and_then(|(_, text)| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+/// A body larger than this makes its facet unknown. CloudTrail itself cuts request parameters at 100 KB.
+pub(crate) const BODY_BYTES_MAX: usize = 128 << 10;
+/// Deeper bodies are refused: no real one comes near, and reading one must not exhaust the stack.
+const BODY_DEPTH_MAX: usize = 64;
+
+/// A body nested more deeply than any real one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is nested more than {BODY_DEPTH_MAX} levels deep")]
+pub(crate) struct TooDeep(&'static str);
+
+/// The first of what was told; null where it is too large to be read.
+pub(crate) fn parsed(parts: &[(&'static str, &str)]) -> Result<Value, TooDeep> {
+    match parts.first() {
+        Some((_, text)) if text.len() <= BODY_BYTES_MAX => {
+            must_not_be_deep(&parts[..1])?;
+            Ok(serde_json::from_str(text).unwrap_or(Value::Null))
+        }
+        _ => Ok(Value::Null),
+    }
+}
+
+pub(crate) fn must_not_be_deep(parts: &[(&'static str, &str)]) -> Result<(), TooDeep> {
+    match parts.iter().find(|(_, json)| depth(json) > BODY_DEPTH_MAX) {
+        Some((key, _)) => Err(TooDeep(key)),
+        None => Ok(()),
+    }
 }
 
 /// The request parameters: keys with the text of their values.
@@ -28,9 +52,9 @@ impl<'a> Parameters<'a> {
         (text != "null").then_some(text)
     }
 
-    /// A parsed value; null where it is absent or nested too deeply to be read.
-    pub(crate) fn value(&self, key: &str) -> Value {
-        self.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+    /// A text that is not empty, of whatever type it was turned into; nothing where it is larger than any name.
+    pub(crate) fn filled(&self, key: &str) -> Option<String> {
+        small(self.get(key)?)
     }
 
     /// What the record tells under `keys`, or why it tells nothing: CloudTrail left it out, or it never was there.
@@ -41,23 +65,62 @@ impl<'a> Parameters<'a> {
     }
 
     /// The XML document that the request carried, as if under its expected root: S3 takes any, and the record shows
-    /// the one that was sent.
+    /// the one that was sent. Where something stands under that root beside another document, or is none, nobody knows
+    /// which of them counted.
     pub(crate) fn document(&self, root: &'static str) -> Told<'a> {
-        let told = self.told(&[root]);
-        if told != Err(Unknown::NotRecorded) {
-            return told;
-        }
-        let is_element = |key: &str, json: &str| json.starts_with('{') && key != "accessControlList";
-        let mut others = self.0.iter().filter(|(key, value)| is_element(key, value.get()));
-        match (others.next(), others.next()) {
-            (Some((_, only)), None) => Ok(vec![(root, only.get())]),
-            _ => told,
-        }
+        self.not_omitted()?;
+        let is_document = |key: &str, json: &str| json.starts_with('{') && key != "accessControlList";
+        let mut others = self.0.iter().filter(|(key, value)| *key != root && is_document(key, value.get()));
+        let document = match (self.get(root), others.next(), others.next()) {
+            (Some(expected), ..) if expected.starts_with('{') => expected,
+            (Some("\"\""), None, _) => "\"\"",
+            (None, Some((_, only)), None) => only.get(),
+            _ => return Err(Unknown::NotRecorded),
+        };
+        if is_omitted(document) { Err(Unknown::Omitted) } else { Ok(vec![(root, document)]) }
     }
 
     fn not_omitted(&self) -> Result<(), Unknown> {
         if self.get("omitted") == Some("true") { Err(Unknown::Omitted) } else { Ok(()) }
     }
+}
+
+/// Whether CloudTrail left out the content of a document, and says so in its place.
+fn is_omitted(document: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Mark {
+        #[serde(default)]
+        omitted: bool,
+    }
+    document.contains("\"omitted\"") && serde_json::from_str::<Mark>(document).is_ok_and(|mark| mark.omitted)
+}
+
+/// The text of a short value that is not empty.
+pub(crate) fn small(json: &str) -> Option<String> {
+    const NAME_BYTES_MAX: usize = 4 << 10;
+    if json.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    body::filled(&serde_json::from_str(json).ok()?)
+}
+
+/// How deeply valid JSON is nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {

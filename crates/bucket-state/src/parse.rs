@@ -25,6 +25,8 @@ struct Shape<'a> {
     #[serde(borrow, rename = "detail-type", default)]
     detail_type: Option<Text<'a>>,
     #[serde(borrow, default)]
+    source: Option<Text<'a>>,
+    #[serde(borrow, default)]
     detail: Option<&'a RawValue>,
     #[serde(borrow, rename = "eventName", default)]
     event_name: Option<&'a RawValue>,
@@ -128,18 +130,18 @@ impl Parser {
         wrappers: usize,
         visit: &mut dyn FnMut(Parsed<'_>),
     ) {
+        let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: text.as_bytes() };
         if let Some(kind) = &shape.detail_type {
             return match shape.detail {
-                _ if &**kind != "AWS API Call via CloudTrail" => {
+                _ if &**kind != envelope::API_CALL || !envelope::is_from_aws(shape.source.as_ref()) => {
                     visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
                 }
                 Some(detail) => visit(record::read(detail.get(), arrived_ms)),
                 // A rule that reshapes its events loses every one of them: that must not pass as noise.
-                None => visit(Parsed::Malformed {
-                    reason: Malformed::UnexpectedShape,
-                    message: "an EventBridge envelope of an API call without its detail".into(),
-                    data: text.as_bytes(),
-                }),
+                None => {
+                    let message = "an EventBridge envelope of an API call without its detail";
+                    visit(malformed(Malformed::UnexpectedShape, message.into()));
+                }
             };
         }
         if shape.event_name.is_some() {
@@ -169,8 +171,7 @@ impl Parser {
         }
         let message = "neither an EventBridge envelope, a CloudTrail record, a Records file, a log subscription \
                        message nor a dead letter";
-        let (reason, message) = (Malformed::UnexpectedShape, message.to_owned());
-        visit(Parsed::Malformed { reason, message, data: text.as_bytes() });
+        visit(malformed(Malformed::UnexpectedShape, message.to_owned()));
     }
 
     /// A dead letter is parsed again as what it holds, as of the time when that arrived.

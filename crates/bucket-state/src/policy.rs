@@ -4,10 +4,14 @@ mod public;
 mod transport;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::body::text;
+
+/// Actions of one statement that are shown for each of its principals; `…` stands for the rest.
+const ACTIONS_MAX: usize = 100;
 
 /// Who is allowed what by a policy's `Allow` statements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,13 +30,14 @@ pub(crate) type Principal = (String, String);
 /// What the statements about one principal allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
-    pub(crate) actions: BTreeSet<String>,
+    pub(crate) actions: BTreeSet<Rc<str>>,
     pub(crate) conditional: bool,
 }
 
 impl Policy {
     /// Reads the policy document of `resource` (the ARN of a bucket or an access point), parsed or recorded as text;
-    /// nothing where it is no policy. Of members that a text gives twice, the last is read.
+    /// nothing where it is no policy, or has a statement of which nobody can say whether it allows. Of members that a
+    /// text gives twice, the last is read.
     pub(crate) fn read(document: &Value, resource: &str) -> Option<Self> {
         let reparsed;
         let document = match document {
@@ -43,7 +48,8 @@ impl Policy {
             other => other,
         };
         let statements = document.get("Statement").filter(|node| !node.is_null()).map(list)?;
-        if !statements.iter().all(Value::is_object) {
+        let has_effect = |statement: &Value| matches!(statement["Effect"].as_str(), Some("Allow" | "Deny"));
+        if !statements.iter().all(has_effect) {
             return None;
         }
         let mut policy = Self { statements: statements.len(), ..Self::default() };
@@ -54,20 +60,21 @@ impl Policy {
     }
 
     fn add(&mut self, statement: &Value, resource: &str) {
-        match statement["Effect"].as_str() {
-            Some("Deny") => self.secure_transport |= transport::denies_plain_http(statement, resource),
-            Some("Allow") => {
-                self.public |= public::is_granted_to_the_public(statement, resource);
-                self.allow(statement);
-            }
-            _ => {}
+        if statement["Effect"] == "Deny" {
+            self.secure_transport |= transport::denies_plain_http(statement, resource);
+        } else {
+            self.public |= public::is_granted_to_the_public(statement, resource);
+            self.allow(statement);
         }
     }
 
     fn allow(&mut self, statement: &Value) {
         let conditional = statement["Condition"].as_object().is_some_and(|conditions| !conditions.is_empty());
         let excepted = texts(&statement["NotAction"]).map(|action| format!("not {action}"));
-        let actions: BTreeSet<String> = texts(&statement["Action"]).chain(excepted).collect();
+        let mut actions: BTreeSet<Rc<str>> = texts(&statement["Action"]).chain(excepted).map(Rc::from).collect();
+        if actions.len() > ACTIONS_MAX {
+            actions = actions.into_iter().take(ACTIONS_MAX).chain(["…".into()]).collect();
+        }
         for principal in principals(&statement["Principal"]) {
             let allowance = self.allows.entry(principal);
             let allowance = allowance.or_insert(Allowance { actions: BTreeSet::new(), conditional: true });

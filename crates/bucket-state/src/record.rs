@@ -1,20 +1,20 @@
 //! One CloudTrail record: judged, and turned into an event.
 
+mod whom;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::body;
-use crate::catalogue::{self, Call, Effect};
+use crate::catalogue::{self, Call};
 use crate::change;
-use crate::event::{Event, Owner};
+use crate::event::Event;
 use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
-use crate::resource::{Kind, ResourceId, is_account};
 use crate::stamp::{Origin, Stamp};
 use crate::text::Text;
 
@@ -26,8 +26,6 @@ const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
 const IDENTITY_BYTES_MAX: usize = 128;
 const REGION_BYTES_MAX: usize = 64;
 const ACTOR_BYTES_MAX: usize = 2_048;
-/// How much of a name that names nothing is shown.
-const SHOWN_CHARS_MAX: usize = 80;
 
 /// What tells whether a record counts; the rest of one that does not may have any shape.
 #[derive(Deserialize)]
@@ -65,10 +63,10 @@ pub(crate) struct Record<'a> {
     recipient_account_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     request_parameters: Option<Parameters<'a>>,
-    #[serde(default)]
-    additional_event_data: Option<AdditionalData>,
     #[serde(borrow, default)]
-    resources: Option<Vec<Resource<'a>>>,
+    additional_event_data: Option<AdditionalData<'a>>,
+    #[serde(borrow, default)]
+    resources: Option<&'a RawValue>,
     #[serde(borrow, default)]
     user_identity: Option<UserIdentity<'a>>,
 }
@@ -82,25 +80,17 @@ struct UserIdentity<'a> {
     invoked_by: Option<Text<'a>>,
     #[serde(borrow, default)]
     principal_id: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Resource<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow, rename = "ARN", alias = "arn", default)]
-    arn: Option<Text<'a>>,
-    #[serde(borrow, rename = "accountId", default)]
+    #[serde(borrow, default)]
     account_id: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AdditionalData {
-    #[serde(default)]
-    end_time: Option<Value>,
-    #[serde(default)]
-    access_point_name: Option<Value>,
+struct AdditionalData<'a> {
+    #[serde(borrow, default)]
+    end_time: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    access_point_name: Option<&'a RawValue>,
 }
 
 /// Judges one record. `json` is the record's own text.
@@ -164,8 +154,8 @@ enum Refused {
     Malformed(Malformed, String),
 }
 
-impl From<change::TooDeep> for Refused {
-    fn from(fault: change::TooDeep) -> Self {
+impl From<parameters::TooDeep> for Refused {
+    fn from(fault: parameters::TooDeep) -> Self {
         Self::Malformed(Malformed::TooDeep, fault.to_string())
     }
 }
@@ -176,15 +166,11 @@ impl Record<'_> {
         let none = Parameters::default();
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
         let region = self.region(call, parameters)?;
-        let resource = match call.kind {
-            Kind::Bucket => self.bucket(call, parameters, &region)?,
-            Kind::Account => self.account(call, &region)?,
-            Kind::AccessPoint => self.access_point(call, parameters, &region)?,
-        };
+        let (resource, owner) = self.whom(call, parameters, &region)?;
         let change = change::read(call, parameters, &region)?;
         let origin = Origin { stamp, actor: self.actor()?, event_id: self.event_id.as_ref().into() };
         Ok(Event {
-            owner: self.owner(call, &resource),
+            owner,
             resource,
             name: call.name,
             origin: Arc::new(origin),
@@ -192,20 +178,6 @@ impl Record<'_> {
             recipient: self.recipient_account_id.as_deref().unwrap_or_default().into(),
             change,
         })
-    }
-
-    /// Where the bucket lives: where its creation asked for, else where the call was made.
-    fn region(&self, call: &Call, parameters: &Parameters<'_>) -> Result<Box<str>, Refused> {
-        let creates = call.effect == Effect::CreateBucket;
-        let told = if creates { parameters.document(change::CREATION_ROOT) } else { Ok(Vec::new()) };
-        let configuration = parameters::parsed(&told.unwrap_or_default());
-        let constraint = body::filled(&configuration["LocationConstraint"]);
-        match constraint.as_deref() {
-            Some("EU") => Ok("eu-west-1"),
-            Some(constraint) => bounded("LocationConstraint", constraint, REGION_BYTES_MAX),
-            None => bounded("awsRegion", &self.aws_region, REGION_BYTES_MAX),
-        }
-        .map(Into::into)
     }
 
     /// The caller, or the service or principal that stands in its place.
@@ -241,78 +213,10 @@ impl Record<'_> {
             let message = format!("eventTime {} is more than 5 minutes after its arrival", self.event_time);
             return refuse(Malformed::FutureEvent, message);
         }
-        let end_time = self.additional_event_data.as_ref().and_then(|data| data.end_time.as_ref());
-        let millis = end_time.and_then(body::text).and_then(|text| text.parse().ok());
+        // The copies of a cross-account call must have one stamp, and only one of them may have this.
+        let end_time = self.additional_event_data.as_ref().and_then(|data| data.end_time).filter(|_| shared.is_empty());
+        let millis = end_time.and_then(|json| parameters::small(json.get())).and_then(|text| text.parse().ok());
         Ok(Stamp { second, millis, identity: identity.into() })
-    }
-
-    /// The bucket, as the record's resources name it, else by the request's name or ARN. Never by Host, which may
-    /// be path-style.
-    fn bucket(&self, call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<ResourceId, Refused> {
-        let tagged = body::filled(&parameters.value("resource"));
-        let tags_single = matches!(call.effect, Effect::TagResource | Effect::UntagResource);
-        if tags_single && tagged.as_ref().is_some_and(|arn| !arn.contains(":s3:::")) {
-            return Err(Refused::Ignored(Ignored::OtherResource));
-        }
-        let named = self.resource_of_type("AWS::S3::Bucket").and_then(|resource| resource.arn.as_deref());
-        if let Some(arn) = named.filter(|arn| !arn.is_empty()) {
-            return ResourceId::of_bucket_arn(arn).ok_or_else(|| no_resource("ARN of a bucket", arn));
-        }
-        if let Some(name) = body::filled(&parameters.value("bucketName")) {
-            return ResourceId::of_bucket_name(region, &name).ok_or_else(|| no_resource("name of a bucket", &name));
-        }
-        match tagged.filter(|_| tags_single) {
-            Some(arn) => ResourceId::of_bucket_arn(&arn).ok_or_else(|| no_resource("ARN of a bucket", &arn)),
-            None => Err(Refused::Malformed(Malformed::NoResource, format!("{} names no bucket", call.name))),
-        }
-    }
-
-    /// The account that was told of its own change. Never by Host, which the caller writes.
-    fn account(&self, call: &Call, region: &str) -> Result<ResourceId, Refused> {
-        let recipient = self.recipient_account_id.as_deref().unwrap_or_default();
-        ResourceId::of_account(region, recipient).ok_or_else(|| {
-            let message = format!("{}: recipientAccountId {} is not an account", call.name, shown(recipient));
-            Refused::Malformed(Malformed::NoResource, message)
-        })
-    }
-
-    /// The access point, as the record's resources name it, else by its name in the account that was told of it.
-    fn access_point(&self, call: &Call, parameters: &Parameters<'_>, region: &str) -> Result<ResourceId, Refused> {
-        let named = self.resource_of_type("AWS::S3::AccessPoint").and_then(|resource| resource.arn.as_deref());
-        if let Some(arn) = named.filter(|arn| !arn.is_empty()) {
-            let what = "ARN of an access point";
-            return ResourceId::of_access_point_arn(arn).ok_or_else(|| no_resource(what, arn));
-        }
-        let additional = self.additional_event_data.as_ref().and_then(|data| data.access_point_name.as_ref());
-        let name = additional.and_then(body::filled);
-        let name = name.or_else(|| body::filled(&parameters.value("name")));
-        let Some(name) = name.or_else(|| body::filled(&parameters.value("accessPointName"))) else {
-            return Err(Refused::Malformed(Malformed::NoResource, format!("{} names no access point", call.name)));
-        };
-        let account = self.recipient_account_id.as_deref().unwrap_or_default();
-        ResourceId::of_access_point_name(region, account, &name)
-            .ok_or_else(|| no_resource("name of an access point of a known account and Region", &name))
-    }
-
-    fn resource_of_type(&self, kind: &str) -> Option<&Resource<'_>> {
-        self.resources.iter().flatten().find(|resource| resource.kind.as_deref() == Some(kind))
-    }
-
-    /// The owning account: the ARN of anything but a bucket names it. A record without resources was delivered to the owner, unless it may be the caller's
-    /// copy of a cross-account call; creating makes the caller the owner.
-    fn owner(&self, call: &Call, resource: &ResourceId) -> Option<Owner> {
-        if let Some(account) = resource.account_id() {
-            return Some(Owner { named: true, account: account.into() });
-        }
-        if let Some(resource) = self.resource_of_type("AWS::S3::Bucket") {
-            let account = resource.account_id.as_deref().filter(|account| is_account(account))?;
-            return Some(Owner { named: true, account: account.into() });
-        }
-        if self.shared_event_id.is_some() && call.effect != Effect::CreateBucket {
-            return None;
-        }
-        let account = self.recipient_account_id.as_deref().filter(|account| is_account(account))?;
-        Some(Owner { named: false, account: account.into() })
     }
 }
 
@@ -323,14 +227,4 @@ fn bounded<'a>(field: &str, text: &'a str, bytes_max: usize) -> Result<&'a str, 
     }
     let message = format!("{field} has {} bytes, more than {bytes_max}", text.len());
     Err(Refused::Malformed(Malformed::UnexpectedShape, message))
-}
-
-fn no_resource(what: &str, text: &str) -> Refused {
-    Refused::Malformed(Malformed::NoResource, format!("{} is not the {what}", shown(text)))
-}
-
-fn shown(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    let rest = if start.len() < text.len() { "…" } else { "" };
-    format!("{start:?}{rest}")
 }

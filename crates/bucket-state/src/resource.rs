@@ -22,7 +22,7 @@ pub enum Kind {
 pub struct ResourceId(Arc<str>);
 
 impl ResourceId {
-    /// The bucket `name` in the partition of `region`: `aws`, `aws-cn` or `aws-us-gov`.
+    /// The bucket `name` in the partition of `region`.
     #[must_use]
     pub fn bucket(region: &str, name: &str) -> Self {
         let partition = partition_of(region);
@@ -150,14 +150,20 @@ fn is_partition(partition: &str) -> bool {
     partition == "aws" || partition.strip_prefix("aws-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(other))
 }
 
+/// The partitions besides `aws`, by what the names of their Regions begin with (botocore's `endpoints.json`).
+const PARTITIONS: [(&str, &str); 7] = [
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+    ("eusc-", "aws-eusc"),
+];
+
 fn partition_of(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    }
+    let of = PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix));
+    of.map_or("aws", |(_, partition)| partition)
 }
 
 #[cfg(test)]
@@ -170,6 +176,17 @@ mod tests {
         assert_eq!(ResourceId::bucket("cn-north-1", "logs").as_str(), "arn:aws-cn:s3:::logs");
         let gov = ResourceId::bucket("us-gov-west-1", "logs");
         assert_eq!((gov.partition(), gov.name()), ("aws-us-gov", "logs"));
+    }
+
+    #[test]
+    fn every_partition_that_is_made_can_be_read() {
+        for (prefix, partition) in PARTITIONS {
+            let bucket = ResourceId::bucket(&format!("{prefix}east-1"), "logs");
+            assert_eq!(
+                (bucket.partition(), ResourceId::of_bucket_arn(bucket.as_str())),
+                (partition, Some(bucket.clone()))
+            );
+        }
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub struct ResourceState {
     pub(crate) ids: BTreeMap<Facet, Ids>,
     /// Single tags since the whole set was written.
     pub(crate) tags: Tags,
+    /// For each earlier schema version that wrote this state: the last second of what it had seen. Until then, nobody
+    /// heard of the facets that came later.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) narrow_until: BTreeMap<u8, i64>,
 }
 
 impl ResourceState {
@@ -112,11 +116,25 @@ impl ResourceState {
         let reset = self.reset_second();
         changed |= self.tags.forget_before(reset);
         other.tags.forget_before(reset);
-        changed | self.tags.merge(other.tags)
+        changed |= self.tags.merge(other.tags);
+        for (version, second) in other.narrow_until {
+            let known = self.narrow_until.entry(version).or_insert(i64::MIN);
+            changed |= second > *known;
+            *known = second.max(*known);
+        }
+        changed
+    }
+
+    /// Marks that a build wrote this which knew no facets but those of schema `version`.
+    pub(crate) fn was_written_by(&mut self, version: u8) {
+        let seen = [&self.touched, &self.deleted].into_iter().flatten().map(Register::second).max();
+        if let Some(second) = seen {
+            self.narrow_until.insert(version, second);
+        }
     }
 
     /// The second of the last event that ended everything before it.
-    fn beginning_second(&self) -> i64 {
+    pub(crate) fn beginning_second(&self) -> i64 {
         let deleted = self.deleted.as_ref().map(Register::second);
         deleted.max(self.born.as_ref().map(Register::second)).unwrap_or(i64::MIN)
     }

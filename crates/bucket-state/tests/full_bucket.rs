@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bucket_state::placeholder;
+use bucket_state::{AccountLevel, ResourceId, ResourceState, placeholder, project};
 use serde_json::{Value, json};
 
 use support::samples::{ALL_USERS, sample};
@@ -12,6 +12,8 @@ use support::*;
 
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";
 const READERS: &str = "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers";
+/// The bucket as the first build with schema version 2 stored it.
+const STORED: &[u8] = include_bytes!("fixtures/full-bucket-2.bin");
 /// Written line by line from the model of the graph, and never taken from what the program prints.
 const GOLDEN: &str = include_str!("fixtures/full-bucket.json");
 
@@ -146,6 +148,16 @@ fn a_bucket_with_everything_is_exported_as_the_model_says() {
     let (golden, export) = (golden(), export(&story()));
     assert_eq!(first_difference(&golden, &export), None);
     assert!(golden == export, "the golden file has each list sorted by key");
+}
+
+#[test]
+fn a_bucket_that_was_stored_under_schema_version_2_shows_the_same() {
+    let (stored, mut folded) = (ResourceState::decode(STORED).expect("an earlier version"), ResourceState::default());
+    let events = story().iter().map(event).collect::<Vec<_>>();
+    events.iter().filter(|event| event.resource.as_str() == LEDGER).for_each(|event| folded.fold(event));
+    assert_eq!(stored, folded);
+    let id = ResourceId::from(LEDGER);
+    assert_eq!(project(&id, &stored, AccountLevel::Silent), project(&id, &folded, AccountLevel::Silent));
 }
 
 #[test]

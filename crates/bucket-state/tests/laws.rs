@@ -56,20 +56,29 @@ static CALLS: LazyLock<Vec<Event>> = LazyLock::new(|| {
 
 /// Events crowded into a few seconds and milliseconds; every identity has one stamp, as in CloudTrail.
 fn history_of(calls: impl Fn(&Event) -> bool, longest: usize) -> impl Strategy<Value = Vec<Event>> {
+    history_with(calls, longest, 24)
+}
+
+/// The same with so many identities; where they are few, some have several stamps, as nobody but a forger makes them.
+fn history_with(
+    calls: impl Fn(&Event) -> bool,
+    longest: usize,
+    identities: usize,
+) -> impl Strategy<Value = Vec<Event>> {
     let calls: Vec<Event> = CALLS.iter().filter(|event| calls(event)).cloned().collect();
     let stamp = (0..4_i64, proptest::option::of(0..3_i64));
     let actor = proptest::option::of(proptest::sample::select(vec!["arn:aws:iam::111122223333:user/ada", "AROA:ada"]));
     let account = proptest::sample::select(vec!["111122223333", "444455556666"]);
     let owner = proptest::option::of((any::<bool>(), account));
     let event = (stamp, proptest::sample::select(calls), actor, owner, any::<bool>());
-    proptest::collection::vec(event, 1..longest).prop_map(|events| {
+    proptest::collection::vec(event, 1..longest).prop_map(move |events| {
         let mut history: Vec<Event> = Vec::new();
         for (number, ((second, millis), call, actor, owner, copies_previous)) in events.into_iter().enumerate() {
             let previous = history.last().filter(|_| copies_previous).map(|event| event.origin.stamp.clone());
             let fresh = || Stamp {
                 second,
                 millis: millis.map(|millis| second * 1_000 + millis),
-                identity: format!("{:02}", (number * 7) % 24).into(),
+                identity: format!("{:02}", (number * 7) % identities).into(),
             };
             let stamp = previous.unwrap_or_else(fresh);
             let origin = Origin { stamp, actor: actor.map(Into::into), event_id: format!("event-{number}").into() };
@@ -211,6 +220,19 @@ proptest! {
         let mut joined = a.clone();
         let changed = joined.merge(b);
         prop_assert_eq!(changed, joined != a, "merging tells whether it changed anything");
+    }
+
+    #[test]
+    fn identities_that_are_used_again_break_no_law(
+        a in history_with(|event| event.resource.as_str() == support::LEDGER, 24, 3),
+        b in history_with(|event| event.resource.as_str() == support::LEDGER, 24, 3),
+    ) {
+        let both: Vec<&Event> = a.iter().chain(&b).collect();
+        let expected = fold(both.iter().copied());
+        prop_assert_eq!(&fold(both.iter().rev().copied()), &expected);
+        prop_assert_eq!(&merged(&fold(&a), &fold(&b)), &expected);
+        prop_assert_eq!(&merged(&fold(&b), &fold(&a)), &expected);
+        prop_assert_eq!(&merged(&expected, &fold(&a)), &expected);
     }
 
     #[test]

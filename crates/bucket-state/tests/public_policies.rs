@@ -47,8 +47,10 @@ fn a_statement_is_public_unless_every_principal_is_fixed() {
         (json!({"AWS": "arn:aws:sts::444455556666:assumed-role/deploy/grace"}), false),
         (json!({"Service": ["cloudtrail.amazonaws.com", "config.amazonaws.com"]}), false),
         (json!({"CanonicalUser": "c0ffee"}), false),
-        (json!({"AWS": []}), false),
-        (Value::Null, false),
+        // S3 refuses a grant without a principal: of one that cannot be read, the worst is assumed.
+        (json!({"AWS": []}), true),
+        (json!({"AWS": {"x": "*"}}), true),
+        (Value::Null, true),
     ];
     for (principal, expected) in cases {
         assert_eq!(is_public(json!({"Principal": principal})), json!(expected), "{principal}");
@@ -60,9 +62,16 @@ fn a_statement_is_public_unless_every_principal_is_fixed() {
 }
 
 #[test]
-fn only_the_effect_allow_grants() {
-    for (effect, expected) in [("Allow", true), ("Deny", false), ("allow", false), ("ALLOW", false), ("", false)] {
-        assert_eq!(is_public(json!({"Effect": effect, "Principal": "*"})), json!(expected), "{effect:?}");
+fn only_the_effect_allow_grants_and_with_any_other_but_deny_a_policy_is_not_judged() {
+    let unknown = Value::Null;
+    for (effect, expected) in [
+        (json!("Allow"), json!(true)),
+        (json!("Deny"), json!(false)),
+        (json!("allow"), unknown.clone()),
+        (json!(["Allow"]), unknown.clone()),
+        (json!(""), unknown),
+    ] {
+        assert_eq!(is_public(json!({"Effect": effect, "Principal": "*"})), expected, "{effect}");
     }
 }
 

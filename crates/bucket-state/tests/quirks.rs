@@ -140,7 +140,8 @@ fn changed(call: &str, pointer: &str, value: Value) -> Value {
 fn an_empty_element_is_an_empty_object() {
     let cases = json!({
         "PutBucketAcl /AccessControlPolicy/AccessControlList/Grant": ["aclPublic aws_s3_bucket_grant", [false, []]],
-        "PutBucketAcl /AccessControlPolicy/AccessControlList/Grant/Grantee": ["aclPublic aws_s3_bucket_grant", [false, []]],
+        // Whom the grant is for, nobody knows.
+        "PutBucketAcl /AccessControlPolicy/AccessControlList/Grant/Grantee": ["aclPublic aws_s3_bucket_grant", [null, []]],
         "PutBucketEncryption /ServerSideEncryptionConfiguration/Rule": ["encryptionAlgorithm bucketKeyEnabled", ["AES256", false]],
         "PutBucketEncryption /ServerSideEncryptionConfiguration/Rule/ApplyServerSideEncryptionByDefault":
             ["encryptionAlgorithm bucketKeyEnabled", ["AES256", true]],
@@ -173,10 +174,12 @@ fn an_empty_element_is_an_empty_object() {
         "PutBucketWebsite /WebsiteConfiguration": ["websiteEnabled websiteRedirect", [true, null]],
         "PutBucketWebsite /WebsiteConfiguration/RedirectAllRequestsTo": ["websiteEnabled websiteRedirect", [true, null]],
         "PutBucketCors /CORSConfiguration": ["corsEnabled corsAllowedOrigins", [true, null]],
-        "PutBucketRequestPayment /RequestPaymentConfiguration": ["requesterPays", [false]],
-        "PutBucketAbac /AbacStatus": ["abacEnabled", [false]],
+        // S3 demands the only member of each of these: of what has none, nothing is known.
+        "PutBucketRequestPayment /RequestPaymentConfiguration": ["requesterPays", [null]],
+        "PutBucketAbac /AbacStatus": ["abacEnabled", [null]],
         "PutAccountPublicAccessBlock /PublicAccessBlockConfiguration": ["blockPublicAcls restrictPublicBuckets", [false, false]],
-        "CreateAccessPoint /CreateAccessPointRequest": ["bucketName networkOrigin restrictPublicBuckets", [null, "Internet", true]],
+        // S3 demands the bucket.
+        "CreateAccessPoint /CreateAccessPointRequest": ["bucketName networkOrigin restrictPublicBuckets", [null, null, null]],
         "CreateAccessPoint /CreateAccessPointRequest/VpcConfiguration":
             ["bucketName networkOrigin restrictPublicBuckets", ["ledger", "Internet", true]],
         "PutAccessPointPolicy /PutAccessPointPolicyRequest": ["policyPublic", [null]],
@@ -557,4 +560,71 @@ fn a_value_of_the_wrong_type_anywhere_is_counted_and_never_a_panic() {
         }
     }
     assert!(events > 1_000 && others > 1_000, "{events} events, {others} others");
+}
+
+#[test]
+fn a_document_that_is_none_or_stands_beside_another_makes_its_facet_unknown() {
+    let shown = |call: &str, parameters: Value, name: &str| property(&[record(call, parameters)], name);
+    let versioning = json!({"Status": "Enabled"});
+    for (case, parameters) in [
+        ("a number", json!({"VersioningConfiguration": 7})),
+        ("a text", json!({"VersioningConfiguration": "Enabled"})),
+        ("a list", json!({"VersioningConfiguration": []})),
+        ("left out in its place", json!({"VersioningConfiguration": {"omitted": true}})),
+        ("without what S3 demands", json!({"VersioningConfiguration": {"NoSuchMember": 1}})),
+        ("empty beside another", json!({"VersioningConfiguration": "", "Other": versioning})),
+        ("one of two others", json!({"Other": versioning, "Another": {}})),
+    ] {
+        assert_eq!(shown("PutBucketVersioning", parameters, "versioningEnabled"), Value::Null, "{case}");
+    }
+    let decoy = json!({"VersioningConfiguration": versioning, "Other": {"Status": "Suspended"}});
+    assert_eq!(shown("PutBucketVersioning", decoy, "versioningEnabled"), json!(true));
+
+    let grant = json!({"Permission": "READ", "Grantee": {"URI": ALL_USERS}});
+    let hidden = json!({"Other": {"AccessControlList": {"Grant": grant}}, "accessControlList": "1"});
+    assert_eq!(shown("PutBucketAcl", hidden, "aclPublic"), Value::Null);
+    assert_eq!(
+        shown("CreateBucket", json!({"x-amz-grant-read": format!("uri=\"{ALL_USERS}\"")}), "aclPublic"),
+        json!(true)
+    );
+}
+
+#[test]
+fn a_creation_nested_too_deeply_is_refused_and_does_not_lose_its_region() {
+    let deep: Value = serde_json::from_str(&nested(70, "1")).expect("JSON");
+    let configuration = json!({"CreateBucketConfiguration": {"LocationConstraint": "eu-north-1", "x": deep}});
+    assert_eq!(outcomes(record("CreateBucket", configuration).to_string().as_bytes()), ["malformed too_deep"]);
+}
+
+#[test]
+fn an_envelope_that_aws_cannot_have_sent_is_not_cloudtrails() {
+    let from = |source: &str| with(envelope(&record("DeleteBucketPolicy", json!({}))), json!({"source": source}));
+    for (source, expected) in [
+        ("aws.s3", "event DeleteBucketPolicy arn:aws:s3:::ledger"),
+        ("my.app", "ignored not_cloudtrail"),
+        ("", "ignored not_cloudtrail"),
+    ] {
+        assert_eq!(outcomes(from(source).to_string().as_bytes()), [expected], "{source}");
+    }
+}
+
+#[test]
+fn a_map_that_is_full_proves_no_absence() {
+    let put = at(1.0, "PutBucketInventoryConfiguration", sample("PutBucketInventoryConfiguration"));
+    let delete = |number: usize| {
+        let record =
+            at(2.0, "DeleteBucketInventoryConfiguration", json!({"inventory": "", "id": format!("id-{number}")}));
+        named(&format!("event-{number}"), record)
+    };
+    let records: Vec<Value> =
+        [at(0.0, "CreateBucket", json!({})), put].into_iter().chain((0..2_000).map(delete)).collect();
+    assert_eq!(property(&records, "inventoryEnabled"), Value::Null);
+    let tag = |number: usize| {
+        named(
+            &format!("event-{number}"),
+            at(2.0, "UntagResource", json!({"resource": LEDGER, "tagKeys": format!("key-{number}")})),
+        )
+    };
+    let records: Vec<Value> = [at(0.0, "CreateBucket", json!({}))].into_iter().chain((0..1_000).map(tag)).collect();
+    assert_eq!(property(&records, "tags"), Value::Null);
 }

@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 
+use support::samples::sample;
 use support::*;
 
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";
@@ -399,4 +400,38 @@ fn an_event_of_the_future_is_refused_whatever_it_is_about() {
         let record = with(call("x", 1.0, &calls[0]), json!({"eventTime": "2026-03-01T00:06:01Z"}));
         assert_eq!(outcomes(record.to_string().as_bytes()), ["malformed future_event"], "{what}");
     }
+}
+
+#[test]
+fn copies_of_one_call_have_one_stamp_whichever_of_them_has_milliseconds() {
+    let copy = |id: &str, members: Value| {
+        let shared = json!({"eventID": id, "sharedEventID": "shared-1"});
+        with(with(at(1.0, "PutBucketVersioning", sample("PutBucketVersioning")), shared), members)
+    };
+    let owners = copy("event-a", json!({}));
+    let callers = copy(
+        "event-b",
+        json!({
+            "recipientAccountId": "444455556666", "additionalEventData": {"endTime": 1_772_323_201_500_i64},
+            "requestParameters": {"bucketName": "ledger", "omitted": true},
+            "resources": [{"type": "AWS::S3::Bucket", "ARN": LEDGER, "accountId": "HIDDEN_DUE_TO_SECURITY_REASONS"}],
+        }),
+    );
+    let shown = properties(&[owners, callers]);
+    assert_eq!((&shown["versioningEnabled"], &shown["contestedFacets"]), (&json!(true), &Value::Null));
+}
+
+#[test]
+fn copies_of_one_call_on_an_access_point_are_about_one_access_point() {
+    let copy = |id: &str, recipient: &str| {
+        let members = json!({
+            "eventID": id, "sharedEventID": "shared-1", "recipientAccountId": recipient,
+            "userIdentity": {"type": "AssumedRole", "accountId": "444455556666"},
+        });
+        with(without(at(1.0, "CreateAccessPoint", sample("CreateAccessPoint")), &["resources"]), members)
+    };
+    let points =
+        [copy("event-a", "111122223333"), copy("event-b", "444455556666")].map(|record| event(&record).resource);
+    assert_eq!(points[0].as_str(), "arn:aws:s3:eu-west-1:444455556666:accesspoint/readers");
+    assert_eq!(points[0], points[1]);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Parts;
-use crate::acl;
+use crate::acl::{self, Grants};
 use crate::blocks::Blocks;
 use crate::body::{items, text};
 use crate::catalogue::Facet;
@@ -21,10 +21,10 @@ pub(super) fn acl(bucket: &Living<'_>, parts: &mut Parts) -> Option<bool> {
         Known::Cleared | Known::Default => Value::Null,
         Known::Unknown(_) => return None,
     };
-    let grants = acl::grants(&body);
-    let public = grants.iter().any(|grant| grant.grantee.is_public());
-    parts.entity.set("aclPublic", public);
-    for grant in grants {
+    let grants = Grants::read(&body);
+    let public = grants.are_public();
+    parts.entity.set_some("aclPublic", public);
+    for grant in grants.known {
         let (from, to) = (bucket.id.as_str(), grant.grantee.key());
         let apart = [grant.permission.as_str()];
         let edge = Relationship::new("aws_s3_bucket_grant", "ALLOWS", from, &to, &apart, FarEnd::To)
@@ -35,7 +35,7 @@ pub(super) fn acl(bucket: &Living<'_>, parts: &mut Parts) -> Option<bool> {
             _ => edge,
         });
     }
-    Some(public)
+    public
 }
 
 /// The policy; whether it is public.
@@ -81,7 +81,7 @@ fn allowed_ends(bucket: &Living<'_>, policy: &Policy) -> Vec<(String, String, bo
     for (principal, allowance) in &policy.allows {
         if let Some(key) = principal_key(bucket.id.partition(), principal) {
             let (actions, conditional) = ends.entry(key).or_insert_with(|| (Default::default(), true));
-            actions.extend(allowance.actions.iter().map(String::as_str));
+            actions.extend(allowance.actions.iter().map(AsRef::as_ref));
             *conditional &= allowance.conditional;
         }
     }

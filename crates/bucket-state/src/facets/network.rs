@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::body::{filled, items, text};
+use crate::body::{filled, items, text_or_null};
 use crate::catalogue::Facet;
 use crate::graph::Entity;
 use crate::living::{Known, Living};
@@ -35,12 +35,11 @@ pub(super) fn cors(bucket: &Living<'_>, entity: &mut Entity) {
     }
 }
 
-/// S3 takes no rule without an origin: one that has none in the record had the text `null`, which is dropped.
+/// S3 takes no rule without an origin.
 fn allowed_origins(node: &Value) -> Vec<String> {
     match node {
-        Value::Null => vec!["null".to_owned()],
-        Value::Array(origins) => origins.iter().filter_map(text).collect(),
-        origin => text(origin).into_iter().collect(),
+        Value::Array(origins) => origins.iter().filter_map(text_or_null).collect(),
+        origin => text_or_null(origin).into_iter().collect(),
     }
 }
 

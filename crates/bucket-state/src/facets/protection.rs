@@ -51,8 +51,10 @@ pub(super) fn versioning(bucket: &Living<'_>, entity: &mut Entity) {
     let (enabled, mfa_delete) = match bucket.known(Facet::Versioning) {
         Known::Set(body) => {
             let value = body.value();
-            let is_enabled = |member| text(&value["VersioningConfiguration"][member]).as_deref() == Some("Enabled");
-            (is_enabled("Status"), is_enabled("MfaDelete"))
+            let member = |name| text(&value["VersioningConfiguration"][name]);
+            // S3 demands the status: without it nobody knows what this was.
+            let Some(status) = member("Status") else { return };
+            (status == "Enabled", member("MfaDelete").as_deref() == Some("Enabled"))
         }
         // S3 locks objects only where it keeps their versions.
         Known::Cleared | Known::Default => (is_locked(bucket), false),

@@ -47,7 +47,8 @@ pub(super) fn abac(bucket: &Living<'_>, entity: &mut Entity) {
 /// Whether the only member of a configuration has this value; by default it has not.
 fn is_set_to(bucket: &Living<'_>, facet: Facet, [root, member]: [&str; 2], wanted: &str) -> Option<bool> {
     match bucket.known(facet) {
-        Known::Set(body) => Some(text(&body.value()[root][member]).as_deref() == Some(wanted)),
+        // S3 demands the member: without it nobody knows what this was.
+        Known::Set(body) => text(&body.value()[root][member]).map(|set| set == wanted),
         Known::Cleared | Known::Default => Some(false),
         Known::Unknown(_) => None,
     }

@@ -4,22 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::body::{items, text};
+use crate::body::{items, text, text_or_null};
 use crate::catalogue::Facet;
 use crate::graph::Entity;
 use crate::living::{Known, Living};
 
 pub(super) fn tags(bucket: &Living<'_>, entity: &mut Entity) {
     let known = bucket.known(Facet::Tags);
-    let whole_set_known = !matches!(known, Known::Unknown(_));
+    let whole_set_known = !matches!(known, Known::Unknown(_)) && !bucket.may_lack_parts(Facet::Tags);
     let mut tags: BTreeMap<String, String> = BTreeMap::new();
     if let Known::Set(body) = known {
         let value = body.value();
         let at_creation = items(&value["CreateBucketConfiguration"]["Tags"]["Tag"]);
         for tag in items(&value["Tagging"]["TagSet"]["Tag"]).iter().chain(at_creation) {
-            // XML's text "null" was dropped when the record was made; an empty value is "".
-            let value = text(&tag["Value"]).unwrap_or_else(|| "null".into());
-            tags.extend(text(&tag["Key"]).map(|key| (key, value)));
+            tags.extend(text(&tag["Key"]).zip(text_or_null(&tag["Value"])));
         }
     }
     for (key, tag) in bucket.single_tags() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Parts, bucket_arn, bucket_name};
-use crate::body::{filled, flag, items, text};
+use crate::body::{filled, flag, items, text, text_or_null};
 use crate::catalogue::Facet;
 use crate::graph::{FarEnd, Relationship};
 use crate::living::{Known, Living};
@@ -93,18 +93,18 @@ pub(super) fn notification(bucket: &Living<'_>, parts: &mut Parts) {
 
 /// `prefix=logs/,suffix=.gz`
 fn filter(rules: &Value) -> Option<String> {
-    let rule = |rule: &Value| {
-        let value = text(&rule["Value"]).unwrap_or_else(|| "null".into());
-        Some(format!("{}={value}", text(&rule["Name"])?.to_ascii_lowercase()))
-    };
+    let rule =
+        |rule: &Value| Some(format!("{}={}", text(&rule["Name"])?.to_ascii_lowercase(), text_or_null(&rule["Value"])?));
     let mut rules: Vec<String> = items(rules).iter().filter_map(rule).collect();
     rules.sort_unstable();
     (!rules.is_empty()).then(|| rules.join(","))
 }
 
 pub(super) fn inventory(bucket: &Living<'_>, parts: &mut Parts) {
-    let (mut some_enabled, mut all_known) = (false, matches!(bucket.known(Facet::Inventory), Known::Default));
-    for (id, register) in bucket.ids(Facet::Inventory) {
+    let facet = Facet::Inventory;
+    let mut all_known = matches!(bucket.known(facet), Known::Default) && !bucket.may_lack_parts(facet);
+    let mut some_enabled = false;
+    for (id, register) in bucket.ids(facet) {
         match &register.value {
             Setting::Cleared => {}
             Setting::Unknown(_) => all_known = false,

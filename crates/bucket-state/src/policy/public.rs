@@ -46,8 +46,8 @@ const PINNING_OPERATORS: &[&str] =
 /// Whether a statement that allows lets in the public. `resource` is the ARN of what the policy belongs to.
 pub(super) fn is_granted_to_the_public(statement: &Value, resource: &str) -> bool {
     let fixed = |kind: &str, name: &str| PINNING_KINDS.contains(&kind) && is_fixed(name);
-    let to_anybody = !statement["NotPrincipal"].is_null()
-        || principals(&statement["Principal"]).iter().any(|(kind, name)| !fixed(kind, name));
+    let principals = principals(&statement["Principal"]);
+    let to_anybody = principals.is_empty() || principals.iter().any(|(kind, name)| !fixed(kind, name));
     to_anybody && !conditions(statement).any(|condition| pins(&condition, resource))
 }
 
@@ -79,6 +79,7 @@ fn is_narrow_range(value: &str) -> bool {
     let Some((address, bits)) = value.split_once('/') else { return value.parse::<IpAddr>().is_ok() };
     match (address.parse::<IpAddr>(), bits.parse::<u8>()) {
         (Ok(IpAddr::V4(_)), Ok(bits)) => (8..=32).contains(&bits),
+        (Ok(IpAddr::V6(address)), Ok(bits)) if address.to_ipv4_mapped().is_some() => (96 + 8..=128).contains(&bits),
         (Ok(IpAddr::V6(_)), Ok(bits)) => (32..=128).contains(&bits),
         _ => false,
     }

@@ -48,7 +48,9 @@ impl Event {
         let region = region(call, &parameters, &record);
         let kind = Kind::changed_by(call.name);
         let time = OffsetDateTime::parse(record["eventTime"].as_str()?, &Rfc3339).ok()?;
-        let end = &record["additionalEventData"]["endTime"];
+        // Both records of one change must have one stamp, and only one of them may tell this.
+        let shared = record["sharedEventID"].is_string();
+        let end = if shared { &Value::Null } else { &record["additionalEventData"]["endTime"] };
         let stamp = Stamp {
             second: time.unix_timestamp(),
             ms: end.as_i64().or_else(|| end.as_str()?.parse().ok()),
