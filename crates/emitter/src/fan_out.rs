@@ -8,14 +8,16 @@
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::back_off;
-use crate::store::{StateStore, StoreError};
+use crate::row::PendingMark;
+use crate::store::{FanOut, StateStore, StoreError};
 
 /// Members marked together.
 const BATCH: usize = 500;
-/// Marks of dead workers are looked for this often.
+/// What dead workers left is looked for this often.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// What one pass over the changed accounts came to.
@@ -27,58 +29,109 @@ pub struct FanOutReport {
     pub marked: u64,
 }
 
-/// Marks every member of every account that has changed.
-///
-/// # Errors
-/// [`StoreError`]; what is not cleared is done again.
-pub async fn fan_out(store: &dyn StateStore) -> Result<FanOutReport, StoreError> {
-    let mut report = FanOutReport::default();
-    for change in store.fan_outs().await? {
-        let mut after = None;
-        loop {
-            let members = store.members(&change.account, after.as_ref(), BATCH).await?;
-            let Some(last) = members.last() else { break };
-            after = Some(last.clone());
-            report.marked += store.mark(&members, change.mark).await?;
-        }
-        store.end_fan_out(&change).await?;
-        report.accounts += 1;
-    }
-    Ok(report)
+/// Whose fan-outs a worker works on, and until when.
+pub struct FanOutWork<'a> {
+    /// Where the rows are.
+    pub store: &'a dyn StateStore,
+    /// The worker: what it saved itself is marked at once …
+    pub worker: &'a str,
+    /// … and what others saved after this time, since they may be dead.
+    pub adopt_after: Duration,
+    /// Tells the time, in milliseconds since 1970.
+    pub clock: fn() -> i64,
 }
 
-/// Works when it is asked to by `wake`, and from time to time by itself, until `stop`. Calls `tell` after each pass
-/// that found anything.
-///
-/// # Errors
-/// What waiting cannot mend.
-pub async fn run_fan_out(
-    store: &dyn StateStore,
-    wake: &Notify,
-    stop: &CancellationToken,
-    tell: impl Fn(&FanOutReport),
-) -> Result<(), StoreError> {
-    let mut failures = 0_u32;
-    loop {
-        let wait = match fan_out(store).await {
-            Ok(report) => {
-                failures = 0;
-                if report.accounts > 0 {
-                    tell(&report);
+impl FanOutWork<'_> {
+    /// Marks every member of every account that has changed. After `stop`, leaves the rest to whoever comes next.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what is not cleared is done again.
+    pub async fn pass(&self, stop: &CancellationToken) -> Result<FanOutReport, StoreError> {
+        let mut report = FanOutReport::default();
+        let adopt_after = i64::try_from(self.adopt_after.as_millis()).unwrap_or(i64::MAX);
+        for change in self.store.fan_outs(self.worker, (self.clock)().saturating_sub(adopt_after)).await? {
+            if !self.mark_members(&change, stop, &mut report).await? {
+                break;
+            }
+            self.store.end_fan_out(&change).await?;
+            report.accounts += 1;
+        }
+        Ok(report)
+    }
+
+    /// Tells whether all were marked.
+    async fn mark_members(
+        &self,
+        change: &FanOut,
+        stop: &CancellationToken,
+        report: &mut FanOutReport,
+    ) -> Result<bool, StoreError> {
+        let mut after = None;
+        loop {
+            let members = self.store.members(&change.account, after.as_ref(), BATCH).await?;
+            let Some(last) = members.last() else { return Ok(true) };
+            if stop.is_cancelled() {
+                return Ok(false);
+            }
+            after = Some(last.clone());
+            // They wait since now: the news of a large account must not go before that of all others.
+            let mark = PendingMark { since_ms: (self.clock)(), ..change.mark };
+            report.marked += self.store.mark(&members, mark).await?;
+        }
+    }
+
+    /// Works when it is asked to by `wake`, and from time to time by itself, until `stop`. Calls `tell` after each pass
+    /// that marked anything.
+    ///
+    /// # Errors
+    /// What waiting cannot mend.
+    pub async fn run(
+        &self,
+        wake: &Notify,
+        stop: &CancellationToken,
+        tell: impl Fn(&FanOutReport),
+    ) -> Result<(), StoreError> {
+        let mut failures = 0_u32;
+        while !stop.is_cancelled() {
+            let wait = match self.pass(stop).await {
+                Ok(report) => {
+                    failures = 0;
+                    if report != FanOutReport::default() {
+                        tell(&report);
+                    }
+                    SWEEP.mul_f64(0.5 + fastrand::f64() / 2.0)
                 }
-                SWEEP.mul_f64(0.5 + fastrand::f64() / 2.0)
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "the buckets of changed accounts could not all be marked; trying again");
+                    failures += 1;
+                    back_off(failures - 1)
+                }
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = wake.notified() => {}
+                () = stop.cancelled() => {}
             }
-            Err(error) if error.is_transient() => {
-                tracing::warn!(%error, "the buckets of changed accounts could not all be marked; trying again");
-                failures += 1;
-                back_off(failures - 1)
+        }
+        Ok(())
+    }
+
+    /// Goes on until nothing is left for this worker; gives up when the store has not answered for `patience`.
+    ///
+    /// # Errors
+    /// The failure that it gave up at.
+    pub async fn drain(&self, patience: Duration) -> Result<FanOutReport, StoreError> {
+        let (begun, mut failures) = (Instant::now(), 0_u32);
+        loop {
+            match self.pass(&CancellationToken::new()).await {
+                Err(error) if error.is_transient() && begun.elapsed() < patience => {
+                    tracing::warn!(%error, "the buckets of changed accounts could not all be marked; trying again");
+                    tokio::time::sleep(back_off(failures)).await;
+                    failures += 1;
+                }
+                done => return done,
             }
-            Err(error) => return Err(error),
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = wake.notified() => {}
-            () = stop.cancelled() => return Ok(()),
         }
     }
 }

@@ -23,7 +23,7 @@ mod store;
 mod window;
 
 pub use commit::{SaveReport, Saved};
-pub use fan_out::{FanOutReport, fan_out, run_fan_out};
+pub use fan_out::{FanOutReport, FanOutWork};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 pub use sink::{Emission, GraphSink, SinkError, Verdict};

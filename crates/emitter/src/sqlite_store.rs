@@ -38,7 +38,8 @@ const TABLES: &str = "
         version  INTEGER NOT NULL,
         since    INTEGER NOT NULL,
         arrived  INTEGER NOT NULL,
-        happened INTEGER NOT NULL
+        happened INTEGER NOT NULL,
+        worker   TEXT NOT NULL  -- who saved it last
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS marks (
         sink     TEXT NOT NULL,
@@ -72,12 +73,13 @@ const MARK: &str = "
         worker   = excluded.worker";
 
 const FAN_OUT: &str = "
-    INSERT INTO fan_outs VALUES (?1, ?2, ?3, ?4, ?5)
+    INSERT INTO fan_outs VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (account) DO UPDATE SET
         version  = excluded.version,
         since    = min(since, excluded.since),
         arrived  = min(arrived, excluded.arrived),
-        happened = min(happened, excluded.happened)";
+        happened = min(happened, excluded.happened),
+        worker   = excluded.worker";
 
 /// The embedded [`StateStore`]: needs nothing installed, serves several processes of one machine.
 #[derive(Clone, Debug)]
@@ -232,12 +234,15 @@ impl StateStore for SqliteStore {
         .await
     }
 
-    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError> {
-        self.with(|connection| {
-            let mut query = connection
-                .prepare_cached("SELECT account, version, since, arrived, happened FROM fan_outs ORDER BY since")?;
+    async fn fan_outs(&self, worker: &str, others_before_ms: i64) -> Result<Vec<FanOut>, StoreError> {
+        let worker = worker.to_owned();
+        self.with(move |connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT account, version, since, arrived, happened FROM fan_outs
+                 WHERE worker = ?1 OR since < ?2 ORDER BY since",
+            )?;
             query
-                .query_map([], |row| {
+                .query_map((worker, others_before_ms), |row| {
                     Ok(FanOut {
                         account: ResourceId::from(row.get_ref(0)?.as_str()?),
                         version: row.get::<_, i64>(1)?.cast_unsigned(),
@@ -379,7 +384,7 @@ fn write_row(transaction: &Transaction<'_>, save: &Save, state: &[u8], worker: &
         if save.resource.kind() == Kind::Account {
             let mut statement = transaction.prepare_cached(FAN_OUT)?;
             let version = version.cast_signed();
-            statement.execute((resource, version, mark.since_ms, mark.arrived_ms, mark.happened_ms))?;
+            statement.execute((resource, version, mark.since_ms, mark.arrived_ms, mark.happened_ms, worker))?;
         }
     }
     Ok(SaveOutcome::Saved(version))

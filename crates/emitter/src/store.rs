@@ -129,8 +129,9 @@ pub trait StateStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<ResourceId>, StoreError>;
 
-    /// Accounts whose rows were saved with a mark and whose members have not all been marked since.
-    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError>;
+    /// Accounts whose rows were saved with a mark and whose members have not all been marked since: those that this
+    /// worker saved, and those of others that have waited since before this time (milliseconds since 1970).
+    async fn fan_outs(&self, worker: &str, others_before_ms: i64) -> Result<Vec<FanOut>, StoreError>;
 
     /// Clears an account's mark, if its row has not been saved again since.
     async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError>;

@@ -5,11 +5,14 @@
 mod support;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bucket_state::{Event, ResourceId};
-use emitter::{FanOutReport, SaveOutcome, SaveReport, SqliteFile, SqliteStore, StateStore, fan_out};
+use emitter::{FanOutReport, FanOutWork, SaveOutcome, SaveReport, SqliteFile, SqliteStore, StateStore, StoreError};
 use serde_json::{Value, json};
+use support::disturbed::{Before, Disturbed};
 use support::{NOW, World, clock, create, delete, event, id, save, sealed};
+use tokio_util::sync::CancellationToken;
 
 const OWNER: &str = "arn:aws:iam::111122223333:root";
 
@@ -49,6 +52,16 @@ async fn exposures(world: &World) -> (usize, usize, usize) {
     (count(json!(true)), count(json!(false)), count(Value::Null))
 }
 
+/// One pass of this worker, which leaves to others what they saved within ten seconds.
+async fn fan_out_by(worker: &str, store: &dyn StateStore, clock: fn() -> i64) -> Result<FanOutReport, StoreError> {
+    let work = FanOutWork { store, worker, adopt_after: Duration::from_secs(10), clock };
+    work.pass(&CancellationToken::new()).await
+}
+
+async fn fan_out(store: &dyn StateStore) -> Result<FanOutReport, StoreError> {
+    fan_out_by("worker", store, clock).await
+}
+
 fn report(accounts: u64, marked: u64) -> FanOutReport {
     FanOutReport { accounts, marked }
 }
@@ -77,7 +90,8 @@ async fn a_worker_that_dies_before_it_has_marked_the_buckets_leaves_them_to_anot
     emit(&world).await;
     window(&world.store, &[close_the_account(60)]).await;
     let heir = world.colleague("heir");
-    assert_eq!(fan_out(&heir).await.unwrap(), report(1, 1));
+    assert_eq!(fan_out_by("heir", &heir, clock).await.unwrap(), report(0, 0), "the other may be at it");
+    assert_eq!(fan_out_by("heir", &heir, || NOW + 10_001).await.unwrap(), report(1, 1));
     // The marks are the heir's; they are emitted by whoever finds them.
     while world.outbox("heir").round(NOW).await.unwrap().is_some() {}
     assert_eq!(exposures(&world).await, (0, 1, 0));
@@ -88,10 +102,10 @@ async fn an_account_that_changes_again_meanwhile_is_gone_through_again() {
     let world = World::new().await;
     window(&world.store, &open("app")).await;
     window(&world.store, &[close_the_account(60)]).await;
-    let under_way = world.store.fan_outs().await.unwrap().remove(0);
+    let under_way = world.store.fan_outs("worker", 0).await.unwrap().remove(0);
     window(&world.store, &[open_the_account(120)]).await;
     world.store.end_fan_out(&under_way).await.unwrap();
-    let again = world.store.fan_outs().await.unwrap();
+    let again = world.store.fan_outs("worker", 0).await.unwrap();
     assert_eq!(again.iter().map(|change| change.version).collect::<Vec<_>>(), [under_way.version + 1]);
 }
 
@@ -123,6 +137,29 @@ async fn a_save_that_was_under_way_when_its_row_was_marked_is_made_again() {
     world.store.mark(&[id("app"), id("never-heard-of")], support::mark(NOW)).await.unwrap();
     assert_eq!(save(&world.store, "app", before, &open("app")).await, SaveOutcome::Conflict);
     assert_eq!(world.store.load(&[id("app")]).await.unwrap().remove(0).version(), before + 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
+    let world = World::new().await;
+    window(&world.store, &open("app")).await;
+    window(&world.store, &[close_the_account(60)]).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let work = FanOutWork { store: &world.store, worker: "worker", adopt_after: Duration::ZERO, clock };
+    assert_eq!(work.pass(&stop).await.unwrap(), report(0, 0));
+    assert_eq!(fan_out(&world.store).await.unwrap(), report(1, 1));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_a_while_delays_the_marks_and_loses_none() {
+    let world = World::new().await;
+    window(&world.store, &open("app")).await;
+    window(&world.store, &[close_the_account(60)]).await;
+    let shaky = Disturbed::new(&world, Before::Failure);
+    assert!(fan_out(&shaky).await.unwrap_err().is_transient());
+    let work = FanOutWork { store: &shaky, worker: "worker", adopt_after: Duration::ZERO, clock };
+    assert_eq!(work.drain(Duration::from_secs(60)).await.unwrap(), report(1, 1));
 }
 
 #[tokio::test]

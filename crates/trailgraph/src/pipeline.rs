@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use emitter::{
-    EmitReport, FanOutReport, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed, StateStore,
-    StoreError, Verdict, fan_out, run_fan_out,
+    EmitReport, FanOutReport, FanOutWork, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed,
+    StateStore, StoreError, Verdict,
 };
 use shard_consumer::{Cut, Position, ShardSource, SourceError};
 use tokio::sync::Notify;
@@ -200,13 +200,13 @@ impl Pipeline {
             });
         }
         let (store, end, metrics) = (Arc::clone(&self.store), end.clone(), Arc::clone(&self.intake.metrics));
-        let all = wakers.clone();
+        let (all, settings) = (wakers.clone(), self.outbox.clone());
         tasks.spawn(async move {
             let tell = |report: &FanOutReport| {
                 fanned_out(&metrics, report);
                 all.wake_outboxes();
             };
-            if let Err(error) = run_fan_out(store.as_ref(), &all.fan_out, &end, tell).await {
+            if let Err(error) = fan_out_work(store.as_ref(), &settings).run(&all.fan_out, &end, tell).await {
                 tracing::error!(%error, "the buckets of changed accounts are not marked any more; their graph is stale");
             }
         });
@@ -218,14 +218,15 @@ impl Pipeline {
     /// # Errors
     /// When a sink is ahead of the store, accepts nothing for 5 minutes, or has rejected a row.
     pub async fn settle(&self) -> Result<(), Failure> {
-        fanned_out(self.metrics(), &fan_out(self.store.as_ref()).await?);
+        let settings = OutboxSettings { adopt_after: Duration::ZERO, ..self.outbox.clone() };
+        // What was saved or marked this very millisecond is adopted, too.
+        let clock = || clock::now_ms() + 1;
+        let work = FanOutWork { clock, ..fan_out_work(self.store.as_ref(), &settings) };
+        fanned_out(self.metrics(), &work.drain(PATIENCE).await?);
         for sink in &self.sinks {
-            let settings = OutboxSettings { adopt_after: Duration::ZERO, ..self.outbox.clone() };
-            let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings);
+            let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings.clone());
             let name = sink.name().to_string();
             let tell = |round: Result<&EmitReport, &OutboxError>| told(self.metrics(), &name, round);
-            // A row that was marked this very millisecond is adopted, too.
-            let clock = || clock::now_ms() + 1;
             let backlog = loop {
                 outbox.drain(&CancellationToken::new(), PATIENCE, clock, &tell).await.map_err(anyhow::Error::from)?;
                 // What another worker has under way is pending until that worker clears it, or dies.
@@ -248,9 +249,13 @@ impl Pipeline {
     }
 }
 
+fn fan_out_work<'a>(store: &'a dyn StateStore, settings: &'a OutboxSettings) -> FanOutWork<'a> {
+    FanOutWork { store, worker: &settings.worker, adopt_after: settings.adopt_after, clock: clock::now_ms }
+}
+
 fn fanned_out(metrics: &Metrics, report: &FanOutReport) {
     metrics.members_marked(report);
-    if report.accounts > 0 {
+    if report.marked > 0 {
         tracing::info!(accounts = report.accounts, buckets = report.marked, "buckets of changed accounts marked");
     }
 }

@@ -66,6 +66,9 @@ impl StateStore for Disturbed {
     }
 
     async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError> {
+        if matches!(self.before, Before::Failure) && !self.done.swap(true, Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { store: "test".into(), message: "not now".into() });
+        }
         self.inner.mark(resources, mark).await
     }
 
@@ -78,8 +81,8 @@ impl StateStore for Disturbed {
         self.inner.members(account, after, limit).await
     }
 
-    async fn fan_outs(&self) -> Result<Vec<FanOut>, StoreError> {
-        self.inner.fan_outs().await
+    async fn fan_outs(&self, worker: &str, others_before_ms: i64) -> Result<Vec<FanOut>, StoreError> {
+        self.inner.fan_outs(worker, others_before_ms).await
     }
 
     async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {
