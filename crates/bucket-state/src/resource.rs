@@ -29,6 +29,13 @@ impl ResourceId {
         Self(format!("arn:{partition}:s3:::{name}").into())
     }
 
+    /// The buckets of this name, of which each partition can have one.
+    #[must_use]
+    pub fn buckets_named(name: &str) -> Vec<Self> {
+        let partitions = std::iter::once("aws").chain(PARTITIONS.map(|(_, partition)| partition));
+        partitions.map(|partition| Self(format!("arn:{partition}:s3:::{name}").into())).collect()
+    }
+
     /// The bucket `name`, if a bucket can have it.
     pub(crate) fn of_bucket_name(region: &str, name: &str) -> Option<Self> {
         is_bucket_name(name).then(|| Self::bucket(region, name))

@@ -42,7 +42,8 @@ impl SqliteFile {
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)) })
     }
 
-    /// Opens a file that must exist, to read it: nothing in it is changed, and no writer is waited for.
+    /// Opens a file that must exist, to read it: nothing in it is changed, and no writer is waited for. Neither the file
+    /// nor its folder need be writable.
     ///
     /// # Errors
     /// One line that names the path and the mend.
@@ -51,10 +52,13 @@ impl SqliteFile {
             let mend = "run `trailgraph demo` or `trailgraph run` first, or name another";
             return Err(format!("{}: no such file; {mend}", path.display()));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let open = || -> rusqlite::Result<Connection> {
             let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
+            if is_kept_out(&connection) && !is_being_written(path) {
+                return Connection::open_with_flags(immutable_uri(path), flags);
+            }
             Ok(connection)
         };
         let connection = open().map_err(|error| unusable(path, &error))?;
@@ -109,8 +113,16 @@ impl SqliteFile {
     /// Checks that the part of the file called `part` is there, and not newer than `version`. Changes nothing.
     pub(crate) fn must_have(&self, part: &str, version: i64) -> Result<(), String> {
         let path = self.path.display();
-        let stored = schema_version(&self.lock(), part).map_err(|_| {
-            format!("{path}: holds no {part} of trailgraph; name the file that `trailgraph run` writes")
+        let stored = schema_version(&self.lock(), part).map_err(|error| match error.sqlite_error_code() {
+            // No such row; or no such table, which SQLite tells as an error of no kind of its own.
+            None | Some(ErrorCode::Unknown) => {
+                format!("{path}: holds no {part} of trailgraph; name the file that `trailgraph run` writes")
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                let mend = "read it as the user that writes it, or copy it with its -wal file into a folder of yours";
+                format!("{path}: {error}; {mend}")
+            }
+            Some(_) => unusable(&self.path, &error),
         })?;
         self.must_not_be_newer(part, version, stored)
     }
@@ -157,6 +169,29 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Whether SQLite cannot make the files that it needs beside this one.
+fn is_kept_out(connection: &Connection) -> bool {
+    let read = connection.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()));
+    let code = read.err().and_then(|error| error.sqlite_error_code());
+    matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Whether a part of what the file says stands beside it.
+fn is_being_written(path: &Path) -> bool {
+    let stands = |suffix: &str| {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        std::fs::metadata(beside).is_ok_and(|beside| beside.len() > 0)
+    };
+    stands("-wal") || stands("-journal")
+}
+
+/// How SQLite is told that a file does not change while it is read, and so needs no lock and no file beside it.
+fn immutable_uri(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?immutable=1")
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

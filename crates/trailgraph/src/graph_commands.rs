@@ -7,7 +7,7 @@ mod exposure;
 mod list;
 mod page;
 mod show;
-mod text;
+pub(crate) mod text;
 
 use anyhow::Context;
 use emitter::SqliteGraph;
@@ -46,7 +46,8 @@ pub async fn run(args: GraphArgs) -> Result<(), Failure> {
 async fn export(format: ExportFormat, url: &SqliteUrl) -> Result<String, Failure> {
     let graph = open(url)?;
     if format == ExportFormat::Html {
-        return Ok(page::page(graph.export_with_provenance().await.map_err(|error| unread(url, &error))?));
+        let graph = graph.export_with_provenance().await.map_err(|error| unread(url, &error))?;
+        return Ok(page::page(graph).context("print the graph")?);
     }
     let (entities, relationships) = graph.export().await.map_err(|error| unread(url, &error))?;
     match format {

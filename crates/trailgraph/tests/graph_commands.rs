@@ -8,7 +8,7 @@ mod written;
 
 use serde_json::{Value, json};
 use support::Sandbox;
-use written::{ADA, EVENT, NOON, bucket};
+use written::{ADA, EVENT, NOON, bucket, with_account_block};
 
 const HOUR: i64 = 3_600_000;
 
@@ -60,6 +60,78 @@ async fn a_list_is_cut_to_what_is_public_or_has_changed() {
     let refused = sandbox.run(&["graph", "list", "--since", "noon"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("not a time such as 2026-03-01T12:00:00Z"));
+}
+
+#[tokio::test]
+async fn a_bucket_changes_when_the_whole_account_does() {
+    let (sandbox, grace) = (Sandbox::new(), "arn:aws:iam::111122223333:user/grace");
+    let at = |name: &str, updated_on, block_set_on| {
+        let bucket = bucket(&format!("arn:aws:s3:::{name}"), updated_on, &json!({"public": false}));
+        with_account_block(bucket, block_set_on, grace)
+    };
+    let snapshots = vec![
+        at("account-last", NOON - HOUR, NOON),
+        at("bucket-last", NOON, NOON - HOUR),
+        at("both-before", NOON - HOUR, NOON - 2 * HOUR),
+        at("together", NOON, NOON),
+    ];
+    written::write(&sandbox.path("trailgraph.db"), snapshots).await;
+    let list = |flags: &[&str]| {
+        let list = sandbox.succeed(&[&["graph", "list", "--json"], flags].concat());
+        let list: Vec<Value> = serde_json::from_str(&list).unwrap();
+        let told =
+            |bucket: &Value| ["name", "updatedOn", "updatedBy"].map(|part| bucket[part].as_str().unwrap().to_owned());
+        list.iter().map(told).collect::<Vec<_>>()
+    };
+    let (eleven, noon) = ("2026-03-01T11:00:00Z", "2026-03-01T12:00:00Z");
+    let expected = [
+        ["account-last", noon, grace],
+        ["both-before", eleven, ADA],
+        ["bucket-last", noon, ADA],
+        ["together", noon, ADA],
+    ];
+    assert_eq!(list(&[]), expected);
+    assert_eq!(list(&["--since", noon]), [expected[0], expected[2], expected[3]]);
+}
+
+/// A link to nowhere in the place of the file that SQLite shares between processes stops any user, also root, whom
+/// permissions do not.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_graph_is_looked_at_where_nothing_can_be_written_beside_it() {
+    let sandbox = sandbox().await;
+    let db = sandbox.path("a#b?c%41.db");
+    std::fs::rename(sandbox.path("trailgraph.db"), &db).unwrap();
+    let beside = |suffix: &str| sandbox.path(&format!("a#b?c%41.db{suffix}"));
+    std::os::unix::fs::symlink(sandbox.path("nowhere/shm"), beside("-shm")).unwrap();
+    let list = ["graph", "list", "--public", "--graph", "sqlite:a#b?c%41.db"];
+    for _ in 0..2 {
+        assert!(sandbox.succeed(&list).contains("\nopen "));
+    }
+
+    std::fs::write(beside("-wal"), [1; 4_096]).unwrap();
+    let refused = sandbox.run(&list);
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    for part in ["unable to open database file", "a#b?c%41.db", "copy it with its -wal file into a folder of yours"] {
+        assert!(text.contains(part), "{part:?} in {text}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_read_only_file_in_a_read_only_folder_can_be_looked_at() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = sandbox().await;
+    let (folder, db) = (sandbox.path("archive"), sandbox.path("archive/march.db"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(sandbox.path("trailgraph.db"), &db).unwrap();
+    let permit = |path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    permit(&db, 0o444);
+    permit(&folder, 0o555);
+    let shown = sandbox.run(&["graph", "show", "open", "--graph", "sqlite:archive/march.db"]);
+    permit(&folder, 0o755);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
 }
 
 #[tokio::test]

@@ -20,9 +20,9 @@ const GRAPH: [&str; 2] = ["--graph", "sqlite:trailgraph-demo.db"];
 const HOSTILE: &str =
     "</script><script>document.title = 'broken'</script><img src=x onerror=\"document.title='broken'\">";
 
-/// A generated graph of more than 5,000 buckets, with one more that everyone can list, as a page.
+/// A generated graph of some hundreds more than 5,000 buckets, with one more that everyone can list, as a page.
 async fn page(sandbox: &Sandbox) -> PathBuf {
-    sandbox.succeed(&["demo", "--events", "105000", "--buckets", "6500", "--metrics-addr", "127.0.0.1:0"]);
+    sandbox.succeed(&["demo", "--events", "113000", "--buckets", "7000", "--metrics-addr", "127.0.0.1:0"]);
     let open = bucket("arn:aws:s3:::zz-open-to-everyone", NOON, &json!({"public": true, "tag.Note": HOSTILE}));
     written::write(&sandbox.path("trailgraph-demo.db"), vec![open]).await;
     let path = sandbox.path("page.html");
@@ -107,6 +107,9 @@ async fn a_graph_of_5_000_buckets_is_searched_filtered_and_read_in_a_browser() {
     browser.screenshot(&kept.join("graph-page-public.png"));
     browser.click("[data-exposure=public]");
 
+    the_keyboard_leads_through_it(&mut browser, public);
+    on_a_narrow_screen_nothing_covers_the_panel(&mut browser, kept);
+
     println!("panning: {}", drag(&mut browser));
     assert_eq!(browser.evaluate("document.title"), "S3 buckets: trailgraph", "no name is run");
     let said: Vec<&Value> = browser.events.iter().filter(|event| is_complaint(event)).collect();
@@ -114,6 +117,79 @@ async fn a_graph_of_5_000_buckets_is_searched_filtered_and_read_in_a_browser() {
     let asked: Vec<&Value> =
         browser.events.iter().map(|event| &event["params"]["request"]["url"]).filter(|url| url.is_string()).collect();
     assert_eq!(asked, [&json!(format!("file://{}", path.display()))], "nothing but the page is fetched");
+}
+
+#[tokio::test]
+async fn a_graph_of_many_accounts_is_drawn_and_tells_numbers_exactly() {
+    let mut browser = Browser::start();
+    let sandbox = Sandbox::new();
+    let in_account = |nth: i64| {
+        let more = json!({"accountId": format!("{nth:012}"), "public": nth % 2 == 0, "tag.days": i64::MAX - nth});
+        bucket(&format!("arn:aws:s3:::bucket-{nth:04}"), NOON, &more)
+    };
+    written::write(&sandbox.path("trailgraph.db"), (0..1_000).map(in_account).collect()).await;
+    let path = sandbox.path("page.html");
+    std::fs::write(&path, sandbox.succeed(&["graph", "export", "--format", "html"])).unwrap();
+
+    browser.open(&path);
+    browser.evaluate(&frames("performance.getEntriesByName('first-frame')[0]?.startTime"));
+    assert!(browser.text("#summary").starts_with("1,000 buckets in 1,000 accounts"));
+    assert!(colours(&mut browser) > 20, "the canvas is blank");
+    browser.press("/");
+    browser.write("bucket-0007");
+    browser.press("Enter");
+    assert!(browser.text("#panel dl").contains("9223372036854775800"));
+}
+
+/// From the search to the public buckets, one after the other, and along a relation; the focus is in the panel while it
+/// is open.
+fn the_keyboard_leads_through_it(browser: &mut Browser, public: usize) {
+    browser.press("/");
+    browser.write("zz-open");
+    browser.click("[data-exposure=private]");
+    assert_eq!(browser.text("#hits"), "no hit", "it is public");
+    browser.click("[data-exposure=private]");
+    browser.click("[data-exposure=public]");
+    assert_eq!(browser.text("#hits"), "1 hit");
+    browser.press("/");
+    browser.press("Backspace");
+    assert_eq!(browser.text("#scope"), "Only public: Enter opens each in turn");
+    for nth in ["1", "2"] {
+        browser.press("Enter");
+        assert_eq!(browser.text("#hits"), format!("{nth} of {}", grouped(public)));
+        assert_eq!(browser.text("#panel .badge"), "public");
+        assert_eq!(focused(browser), browser.text("#panel h2"));
+    }
+    let close = "document.activeElement.ariaLabel";
+    browser.press("Tab");
+    assert_eq!(browser.evaluate(close), "Close");
+    browser.press("Tab");
+    assert_eq!(browser.evaluate("document.activeElement.matches('#panel .list button')"), true);
+    let led_to = focused(browser);
+    browser.press("Enter");
+    let title = browser.text("#panel h2");
+    assert!(led_to.starts_with(&title), "{title:?} for {led_to:?}");
+    assert_eq!(focused(browser), title);
+    browser.press("Escape");
+    assert_eq!(browser.evaluate("document.activeElement.id"), "query", "where it was before the panel opened");
+    browser.click("[data-exposure=public]");
+}
+
+fn focused(browser: &mut Browser) -> String {
+    browser.evaluate("document.activeElement.innerText").as_str().unwrap().to_owned()
+}
+
+fn on_a_narrow_screen_nothing_covers_the_panel(browser: &mut Browser, kept: &Path) {
+    browser.resize(390, 844);
+    browser.press("/");
+    browser.press("Enter");
+    let covered = "(() => { const box = document.getElementById('panel').getBoundingClientRect();
+       return ['zoom', 'head'].filter((id) => { const other = document.getElementById(id).getBoundingClientRect();
+         return other.width && other.right > box.left && other.left < box.right && other.bottom > box.top; }); })()";
+    assert_eq!(browser.evaluate(covered), json!([]));
+    browser.screenshot(&kept.join("graph-page-narrow.png"));
+    browser.press("Escape");
+    browser.resize(1_440, 900);
 }
 
 /// An expression that is asked once per frame until it has a value.

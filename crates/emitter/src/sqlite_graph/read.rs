@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bucket_state::placeholder;
+use bucket_state::{Provenance, ResourceId, placeholder};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, Transaction};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::SqliteGraph;
+
+/// The one facet of a bucket whose value is an account's.
+const ACCOUNT_FACET: &str = "accountPublicAccessBlock";
 
 /// One bucket as `graph show` tells of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +56,24 @@ pub struct BucketSummary {
     /// Why it is public: `FACET:EVENTID`.
     #[serde(default)]
     pub public_reasons: Vec<String>,
-    /// When it last changed, in epoch milliseconds.
+    /// When it last changed, in epoch milliseconds: by an event of its own, or by the account's that has a say in its
+    /// exposure.
     pub updated_on: Option<i64>,
-    /// Who changed it.
+    /// Who changed it then.
     pub updated_by: Option<String>,
+}
+
+impl BucketSummary {
+    /// What was set for the whole account since the bucket's own last event is a change of the bucket too.
+    fn told_with(mut self, provenance: Vec<Provenance>) -> Self {
+        let of_account = |entry: &Provenance| entry.facet == ACCOUNT_FACET;
+        let has_a_say = |entry: &Provenance| of_account(entry) && entry.source == "event";
+        if let Some(entry) = provenance.into_iter().find(has_a_say).filter(|entry| entry.event_time > self.updated_on) {
+            self.updated_on = entry.event_time;
+            self.updated_by = entry.actor.map(String::from);
+        }
+        self
+    }
 }
 
 impl SqliteGraph {
@@ -98,14 +116,10 @@ impl SqliteGraph {
     ) -> Result<Vec<BucketSummary>, String> {
         let read = move |connection: &mut Connection| {
             let mut query = connection.prepare(
-                "SELECT properties FROM entities
+                "SELECT properties, provenance FROM entities JOIN heads USING (resource)
                  WHERE key = resource AND key GLOB 'arn:*:s3:::*' ORDER BY key",
             )?;
-            let rows = query.query_map([], |row| {
-                let text = row.get_ref(0)?.as_str()?;
-                serde_json::from_str::<BucketSummary>(text)
-                    .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(error)))
-            })?;
+            let rows = query.query_map([], |row| Ok(column::<BucketSummary>(row, 0)?.told_with(column(row, 1)?)))?;
             rows.filter(|row| row.as_ref().is_ok_and(&keep) || row.is_err()).collect()
         };
         self.file.with(read).await.map_err(String::from)
@@ -116,16 +130,13 @@ impl SqliteGraph {
     /// # Errors
     /// One line that names the path.
     pub async fn bucket(&self, name: &str) -> Result<Option<BucketView>, String> {
-        let wanted = if name.starts_with("arn:") {
-            vec![name.to_owned()]
-        } else {
-            ["aws", "aws-cn", "aws-us-gov"].iter().map(|partition| format!("arn:{partition}:s3:::{name}")).collect()
-        };
+        let wanted =
+            if name.starts_with("arn:") { vec![ResourceId::from(name)] } else { ResourceId::buckets_named(name) };
         self.file
             .with(move |connection| {
                 let transaction = connection.transaction()?;
                 for resource in wanted {
-                    if let Some(view) = view(&transaction, &resource)? {
+                    if let Some(view) = view(&transaction, resource.as_str())? {
                         return Ok(Some(view));
                     }
                 }
@@ -134,6 +145,11 @@ impl SqliteGraph {
             .await
             .map_err(String::from)
     }
+}
+
+fn column<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }
 
 /// Entities and relationships; provenance is left empty.

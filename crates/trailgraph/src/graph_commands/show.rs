@@ -6,7 +6,7 @@ use emitter::BucketView;
 use serde_json::{Value, json};
 
 use super::exposure;
-use super::text::{plain, table, time};
+use super::text::{plain, table, time, visible};
 
 pub(super) fn as_json(view: &BucketView) -> Value {
     let BucketView { entity, others, relationships, provenance } = view;
@@ -34,7 +34,8 @@ pub(super) fn as_text(view: &BucketView) -> String {
         line(format_args!("    assumes AWS's default of {facet}: no event has spoken of it"));
     }
     for (name, value) in properties(&view.entity) {
-        line(format_args!("  {name:<26}{}", if is_time(name) { time(value) } else { plain(value) }));
+        let value = if is_time(name) { time(value) } else { plain(value) };
+        line(format_args!("  {:<26}{value}", visible(name)));
     }
     line(format_args!("\n{}", facets(&view.provenance).trim_end()));
     if !view.relationships.is_empty() {
@@ -59,7 +60,7 @@ fn facets(provenance: &Value) -> String {
     let mut rows = vec![header.map(String::from).to_vec()];
     for facet in provenance.as_array().into_iter().flatten() {
         let contested = if facet["contested"] == true { "  (contested: two writes in one second)" } else { "" };
-        let because = facet["reason"].as_str().map(|reason| format!("  ({reason})")).unwrap_or_default();
+        let because = facet["reason"].as_str().map(|reason| format!("  ({})", visible(reason))).unwrap_or_default();
         rows.push(vec![
             plain(&facet["facet"]),
             plain(&facet["source"]),
@@ -85,6 +86,7 @@ mod tests {
             entity: json!({
                 "_key": key, "_type": "aws_s3_bucket", "name": "app", "updatedOn": 1_772_366_400_000_i64,
                 "public": true, "publicReasons": ["acl:e1"], "publicAssumes": ["accountPublicAccessBlock"],
+                "tag.a\u{202e}b": "c",
             }),
             others: vec![],
             relationships: vec![json!({"_fromEntityKey": key, "_toEntityKey": "global:everyone", "_class": "ALLOWS"})],
@@ -92,7 +94,7 @@ mod tests {
                 {"facet": "acl", "source": "event", "eventId": "e1", "eventTime": 1_772_366_400_000_i64, "actor": "ada",
                  "contested": true},
                 {"facet": "tags", "source": "unknown", "eventId": null, "eventTime": null, "actor": null,
-                 "contested": false, "reason": "too large"},
+                 "contested": false, "reason": "too \u{2028}large"},
             ]),
         }
     }
@@ -105,11 +107,12 @@ arn:aws:s3:::app
     because of acl: event e1, 2026-03-01T12:00:00Z, ada
     assumes AWS's default of accountPublicAccessBlock: no event has spoken of it
   name                      app
+  tag.a\\u{202e}b            c
   updatedOn                 2026-03-01T12:00:00Z
 
 facet  source   event time            event  actor
 acl    event    2026-03-01T12:00:00Z  e1     ada  (contested: two writes in one second)
-tags   unknown  -                     -      -  (too large)
+tags   unknown  -                     -      -  (too \\u{2028}large)
 
 relationships
   arn:aws:s3:::app -ALLOWS-> global:everyone
@@ -122,7 +125,7 @@ relationships
         let shown = as_json(&view());
         assert_eq!(shown["entity"]["publicReasons"], json!(["acl:e1"]));
         assert_eq!(shown["exposure"]["reasons"][0]["actor"], "ada");
-        assert_eq!(shown["facets"][1]["reason"], "too large");
+        assert_eq!(shown["facets"][1]["reason"], "too \u{2028}large");
         assert_eq!(shown["relationships"][0]["_class"], "ALLOWS");
     }
 }

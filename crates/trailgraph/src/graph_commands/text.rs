@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use crate::clock;
 
-/// A value in one line. What others wrote (tags, names of sessions) cannot move the cursor: control characters are
-/// shown as escapes.
+/// A value in one line, as [`visible`] makes it.
 pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => visible(text),
@@ -19,10 +18,28 @@ pub(super) fn time(value: &Value) -> String {
     value.as_i64().map_or_else(|| "-".into(), clock::rfc3339)
 }
 
-/// The text, with escapes in place of control characters.
-pub(super) fn visible(text: &str) -> String {
-    let escape = |one: char| if one.is_control() { one.escape_default().to_string() } else { one.to_string() };
+/// The text, with escapes in place of characters that are not seen themselves. So what others wrote (tags, names of
+/// sessions) cannot move the cursor, end the line, or have it read from right to left.
+pub(crate) fn visible(text: &str) -> String {
+    let escape = |one: char| if is_unseen(one) { one.escape_default().to_string() } else { one.to_string() };
     text.chars().map(escape).collect()
+}
+
+/// Control characters, and those that Unicode has for formatting and for ending lines.
+fn is_unseen(one: char) -> bool {
+    one.is_control()
+        || matches!(
+            one,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// Columns as wide as their widest cell, two spaces apart; the last is not padded.
@@ -56,5 +73,13 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
         assert_eq!(plain(&"a\u{1b}[2Jb\nc\u{9b}ä".into()), r"a\u{1b}[2Jb\nc\u{9b}ä");
+    }
+
+    #[test]
+    fn what_others_wrote_is_read_in_the_order_in_which_it_stands() {
+        let unseen = ["\u{202a}", "\u{202e}", "\u{2066}", "\u{2069}", "\u{200e}", "\u{200f}", "\u{61c}", "\u{2028}"];
+        for one in unseen.into_iter().chain(["\u{2029}", "\u{feff}", "\u{200b}", "\u{e0041}"]) {
+            assert_eq!(visible(&format!("a{one}ב")), format!("a{}ב", one.escape_default()));
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The pipe carries one JSON object per message, each ended by a zero byte, and needs no port; the browser ends with it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,8 +15,13 @@ use serde_json::{Value, json};
 
 /// A busy machine starts it slowly; whatever it is asked takes a moment only.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
+/// What distributions call it.
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 /// The browser reads from descriptor 3 and writes to 4.
-const LAUNCH: &str = r#"exec chromium "$@" 3<&0 4>&1 >/dev/null 2>&1"#;
+const LAUNCH: &str = r#"exec "$0" "$@" 3<&0 4>&1 >/dev/null"#;
+/// Its standard error, in its profile.
+const LOG: &str = "stderr.log";
+const LOG_LINES_SHOWN: usize = 20;
 
 /// One tab.
 pub(crate) struct Browser {
@@ -26,26 +32,26 @@ pub(crate) struct Browser {
     session: Option<String>,
     /// What the tab has told without being asked: requests, console messages, exceptions.
     pub(crate) events: Vec<Value>,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
     /// A window of 1,440 by 900 pixels with an empty tab.
     pub(crate) fn start() -> Self {
-        let found = Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        assert!(
-            found.is_ok_and(|status| status.success()),
-            "chromium is missing: install it first (Debian and Ubuntu: `apt-get install -y chromium`)"
+        let name = NAMES.into_iter().find(|name| is_installed(name)).expect(
+            "no chromium, chromium-browser or google-chrome: install one (Debian: `apt-get install -y chromium`)",
         );
         let profile = tempfile::tempdir().expect("a temporary folder");
+        let log = File::create(profile.path().join(LOG)).expect("a new file");
         let mut process = Command::new("sh")
-            .args(["-c", LAUNCH, "sh", "--remote-debugging-pipe", "--headless", "--no-sandbox", "--disable-gpu"])
+            .args(["-c", LAUNCH, name, "--remote-debugging-pipe", "--headless", "--no-sandbox", "--disable-gpu"])
             .args(["--disable-quic", "--no-first-run", "--disable-background-networking"])
             .args(["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"])
             .args(["--hide-scrollbars", "--window-size=1440,900"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .expect("sh starts");
         let input = process.stdin.take().expect("piped");
@@ -60,7 +66,7 @@ impl Browser {
             }
         });
         let (last_id, session, events) = (0, None, Vec::new());
-        let mut browser = Self { process, input, messages, last_id, session, events, _profile: profile };
+        let mut browser = Self { process, input, messages, last_id, session, events, profile };
         let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         browser.session = browser.call("Target.attachToTarget", &attach)["sessionId"].as_str().map(str::to_owned);
@@ -77,7 +83,8 @@ impl Browser {
         if let Some(session) = &self.session {
             message["sessionId"] = session.as_str().into();
         }
-        self.input.write_all(format!("{message}\0").as_bytes()).expect("the browser listens");
+        let sent = self.input.write_all(format!("{message}\0").as_bytes());
+        sent.unwrap_or_else(|error| panic!("{method}: {error}; {}", self.last_words()));
         loop {
             let answer = self.next(method);
             if answer["id"] == self.last_id {
@@ -136,12 +143,22 @@ impl Browser {
 
     /// Presses a key.
     pub(crate) fn press(&mut self, key: &str) {
-        let code = if key == "Enter" { 13 } else { 0 };
-        let text = if key.chars().count() == 1 { key } else { "" };
+        let (code, text) = match key {
+            "Enter" => (13, "\r"),
+            "Tab" => (9, ""),
+            "Backspace" => (8, ""),
+            _ => (0, if key.chars().count() == 1 { key } else { "" }),
+        };
         for kind in ["keyDown", "keyUp"] {
             let stroke = json!({"type": kind, "key": key, "text": text, "windowsVirtualKeyCode": code});
             self.call("Input.dispatchKeyEvent", &stroke);
         }
+    }
+
+    /// Resizes the window.
+    pub(crate) fn resize(&mut self, width: u32, height: u32) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", &size);
     }
 
     /// Keeps a picture of the tab.
@@ -152,8 +169,22 @@ impl Browser {
     }
 
     fn next(&mut self, what: &str) -> Value {
-        self.messages.recv_timeout(ANSWERS_WITHIN).unwrap_or_else(|error| panic!("{what}: {error}"))
+        let message = self.messages.recv_timeout(ANSWERS_WITHIN);
+        message.unwrap_or_else(|error| panic!("{what}: {error}; {}", self.last_words()))
     }
+
+    /// The end of its standard error: why it did not start, or crashed.
+    fn last_words(&self) -> String {
+        let log = std::fs::read(self.profile.path().join(LOG)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        format!("the browser said:\n{}", lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n"))
+    }
+}
+
+fn is_installed(name: &str) -> bool {
+    let asked = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
 }
 
 impl Drop for Browser {

@@ -60,9 +60,8 @@ function makeCamera(onMove) {
   // Shows all discs, with room for their titles.
   camera.fit = (discs) => {
     if (!discs.length) return;
-    const edge = (side, sign) => discs.map((disc) => disc[side] + sign * disc.radius);
-    const [left, right] = [Math.min(...edge("x", -1)), Math.max(...edge("x", 1))];
-    const [top, bottom] = [Math.min(...edge("y", -1)), Math.max(...edge("y", 1))];
+    const edge = (side, sign) => sign * greatest(discs, (disc) => sign * disc[side] + disc.radius);
+    const [left, right, top, bottom] = [edge("x", -1), edge("x", 1), edge("y", -1), edge("y", 1)];
     const { width, height } = camera.free();
     const scale = Math.min((width - 40) / (right - left), (height - 90) / (bottom - top), 3);
     camera.centre({ x: (left + right) / 2, y: (top + bottom) / 2 - 12 / scale }, Math.max(scale, SCALE_LEAST));

@@ -4,6 +4,7 @@
 const REST_MS = 90;
 const COLOURS = ["ground", "disc", "rim", "ink", "muted", "edge", "public", "private", "unknown", "other", "accent"];
 const SATELLITES_FROM = 0.9; // the scale at which policies are seen beside their buckets
+const RINGED_FROM = 3; // pixels of a public bucket's radius from which its ring can be told from its middle
 const WORLD = new Set(["everyone", "aws_authenticated_users"]);
 
 const bucketOf = (node) => node.host ?? node;
@@ -140,7 +141,8 @@ function makeView(canvas, nodes, edges, discs) {
     }
   }
 
-  // One path for all that look alike; what is public comes last, and is never hidden.
+  // One path for all that look alike; what is public comes last, and is never hidden. It has a ring, or is larger where
+  // that could not be seen: red and green look alike to some.
   function drawNodes() {
     const least = 1.1 / camera.scale; // smaller than this would not be seen
     const margin = 10 * camera.scale + 4;
@@ -149,13 +151,20 @@ function makeView(canvas, nodes, edges, discs) {
     const visible = nodes.filter(isSeen);
     for (const dimmed of [true, false]) {
       for (const kind of ["other", "dashed", "private", "unknown", "public"]) {
+        const alike = visible.filter((node) => style(node) === kind && isDimmed(node) === dimmed);
+        const isRinged = (node) => kind === "public" && node.r * camera.scale >= RINGED_FROM;
         context.beginPath();
-        for (const node of visible) {
-          if (style(node) === kind && isDimmed(node) === dimmed) outline(node, Math.max(node.r, least));
-        }
+        for (const node of alike) outline(node, isRinged(node) ? 0.58 * node.r : Math.max(node.r, least));
         context.globalAlpha = dimmed ? 0.12 : 1;
         context.fillStyle = colours[kind] ?? colours.ground;
         context.fill();
+        if (kind === "public") {
+          context.beginPath();
+          for (const node of alike.filter(isRinged)) outline(node, 0.9 * node.r);
+          context.strokeStyle = colours.public;
+          context.lineWidth = 1.24;
+          context.stroke();
+        }
         if (kind !== "dashed") continue;
         context.strokeStyle = colours.other;
         context.lineWidth = Math.max(0.8, 0.8 / camera.scale);

@@ -40,7 +40,9 @@ function drawLabels(context, { camera, nodes, discs, shown, colours, isDimmed, n
     if (node && !done.has(node)) beside(node, { font: "600 13px", colour: colours.ink });
     done.add(node);
   }
-  for (const disc of discs) {
+  // Titles of many small discs would hide them.
+  const titled = discs.length > SPIRAL_MOST ? discs.filter((disc) => disc.radius * camera.scale > 12) : discs;
+  for (const disc of titled) {
     const at = camera.toScreen({ x: disc.x, y: disc.y - disc.radius });
     const style = { font: "600 12px", colour: colours.ink, isCentred: true };
     if (!place(disc.title, at.x, at.y - 12, style) || !disc.buckets.length || disc.radius * camera.scale < 45) continue;

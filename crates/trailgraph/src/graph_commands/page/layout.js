@@ -5,6 +5,7 @@
 const GOLDEN_ANGLE = Math.PI * (3 - Math.sqrt(5));
 const SPACING = 8.4; // of a sunflower: neighbours are about 14 apart
 const RING_GAP = 20;
+const SPIRAL_MOST = 300; // discs; finding room along a spiral takes longer than their number squared
 
 const byKey = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 const sharedRank = (node) =>
@@ -51,11 +52,15 @@ function makeDisc(account, members) {
   return { account, title, root, members, core: account ? core : 0, radius, x: 0, y: 0, buckets };
 }
 
+const greatest = (items, of) => items.reduce((most, item) => Math.max(most, of(item)), -Infinity);
+
+// Room for titles at the scale at which all is seen.
+const gapOf = (discs) => Math.max(34, 0.16 * greatest(discs, (disc) => disc.radius));
+
 // Puts the discs around the first one without overlap, larger ones nearer, along a spiral wider than high.
 function pack(discs) {
   let turn = 0;
-  // Room for titles at the scale at which all is seen.
-  const gap = Math.max(34, 0.16 * Math.max(0, ...discs.map((disc) => disc.radius)));
+  const gap = gapOf(discs);
   discs.forEach((disc, n) => {
     for (;; turn++) {
       const along = n === 0 ? 0 : 12 * Math.sqrt(turn);
@@ -67,10 +72,26 @@ function pack(discs) {
   });
 }
 
+// Puts many discs in rows, larger ones first, in a rectangle wider than high around (0, 0).
+function shelve(discs) {
+  const gap = gapOf(discs);
+  const size = (disc) => 2 * disc.radius + gap;
+  const width = Math.sqrt(1.6 * discs.reduce((area, disc) => area + size(disc) ** 2, 0));
+  let [x, y, height] = [0, 0, 0];
+  for (const disc of [...discs].sort((a, b) => b.radius - a.radius)) {
+    if (x + size(disc) > width) [x, y, height] = [0, y + height, 0];
+    height ||= size(disc); // the first of a row is its largest
+    disc.x = x + size(disc) / 2 - width / 2;
+    disc.y = y + height / 2;
+    x += size(disc);
+  }
+  for (const disc of discs) disc.y -= (y + height) / 2;
+}
+
 function layOut(nodes) {
   const groups = new Map([["", []]]);
   for (const node of nodes) {
-    node.r = node.exposure === "public" ? 5 : node.isBucket ? 4 : node.entity._type === "everyone" ? 7 : 3.5;
+    node.r = node.exposure === "public" ? 6.2 : node.isBucket ? 4 : node.entity._type === "everyone" ? 7 : 3.5;
     if (node.host) continue;
     const account = node.account ?? "";
     if (!groups.has(account)) groups.set(account, []);
@@ -79,7 +100,7 @@ function layOut(nodes) {
   const [shared, ...accounts] = [...groups].map(([account, members]) => makeDisc(account, members));
   accounts.sort((a, b) => b.radius - a.radius || (a.account < b.account ? -1 : 1));
   const discs = shared.members.length ? [shared, ...accounts] : accounts;
-  pack(discs);
+  (discs.length > SPIRAL_MOST ? shelve : pack)(discs);
   for (const disc of discs) {
     for (const node of disc.members) {
       node.x += disc.x;
@@ -91,7 +112,8 @@ function layOut(nodes) {
     const nth = beside.get(node.host) ?? 0;
     beside.set(node.host, nth + 1);
     const angle = Math.PI / 4 + nth * 0.9;
-    Object.assign(node, { x: node.host.x + 6 * Math.cos(angle), y: node.host.y + 6 * Math.sin(angle), r: 1.6 });
+    const away = node.host.r + 2;
+    Object.assign(node, { x: node.host.x + away * Math.cos(angle), y: node.host.y + away * Math.sin(angle), r: 1.6 });
   }
   return discs;
 }

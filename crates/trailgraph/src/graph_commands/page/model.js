@@ -22,6 +22,13 @@ function accountOf(entity) {
   return partition + ":" + entity.accountId;
 }
 
+// The data as it was packed: JSON, gzip, base64.
+async function unpack(text) {
+  const packed = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).json();
+}
+
 function readGraph(data) {
   const nodes = data.entities.map((entity) => ({
     entity, key: entity._key, name: String(entity.displayName ?? entity.name ?? entity._key),

@@ -4,16 +4,24 @@ const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
 const panel = byId("panel");
 const query = byId("query");
-const { nodes, edges } = readGraph(JSON.parse(byId("graph").textContent));
+const { nodes, edges } = readGraph(await unpack(byId("graph").textContent));
 const discs = layOut(nodes);
 const view = makeView(canvas, nodes, edges, discs);
 const buckets = nodes.filter((node) => node.exposure);
 
+// The focus goes to the panel's heading, and when the panel closes, back to where it was.
+let opener = canvas;
+
 function select(node, moveThere) {
+  const active = document.activeElement;
+  const isInside = panel.contains(active);
+  if (node && !isInside) opener = active === document.body ? canvas : active;
   view.shown.selected = node;
   panel.hidden = !node;
   panel.replaceChildren(...(node ? describe(node, (other) => select(other, true), () => select(null)) : []));
   panel.scrollTop = 0;
+  if (node) panel.querySelector("h2").focus();
+  else if (isInside) opener.focus();
   makeRoom();
   if (node && moveThere) view.camera.centre(node, Math.max(view.camera.scale, 2.2));
   view.restyled();
@@ -27,30 +35,39 @@ function makeRoom() {
   view.camera.inset = isNarrow ? [head.offsetHeight + 16, 0, side, 0] : [0, side, 0, head.offsetWidth + 32];
 }
 
-// Search: the first hit is shown while typing; Enter opens it, and each next Enter the next one.
+// Search: the first hit is shown while typing; Enter opens it, and each next Enter the next one. It looks within the
+// pressed exposures; an empty query finds every bucket of them, the public ones first.
+const inOrder = EXPOSURES.flatMap((exposure) => buckets.filter((node) => node.exposure === exposure));
 let hits = [];
 let opened = -1;
 
-function search() {
-  hits = findNodes(nodes, query.value);
+function find() {
+  const { exposures } = view.shown;
+  const isWithin = (node) => !exposures.size || exposures.has(node.exposure);
+  const isAsked = query.value.trim() !== "";
+  hits = isAsked ? findNodes(nodes.filter(isWithin), query.value) : inOrder.filter(isWithin);
   opened = -1;
-  view.shown.hits = new Set(hits);
-  byId("hits").textContent = !query.value.trim() ? "" : hits.length ? countText(hits.length, "hit") : "no hit";
-  if (hits.length) view.camera.centre(hits[0], Math.max(view.camera.scale, 1.2));
+  view.shown.hits = new Set(isAsked ? hits : []);
+  byId("hits").textContent = !isAsked ? "" : hits.length ? countText(hits.length, "hit") : "no hit";
+  const names = EXPOSURES.filter((exposure) => exposures.has(exposure));
+  const within = names.length ? "Only " + names.join(" and ") + ": " : "";
+  byId("scope").textContent = within + "Enter opens each in turn";
   view.ask();
+}
+
+function search() {
+  find();
+  if (view.shown.hits.size) view.camera.centre(hits[0], Math.max(view.camera.scale, 1.2));
 }
 
 function openNext(step) {
   if (!hits.length) return;
-  opened = (opened + step + hits.length) % hits.length;
+  opened = opened < 0 && step < 0 ? hits.length - 1 : (opened + step + hits.length) % hits.length;
   byId("hits").textContent = (opened + 1).toLocaleString("en") + " of " + hits.length.toLocaleString("en");
   select(hits[opened], true);
 }
 
 query.addEventListener("input", search);
-query.addEventListener("keydown", (event) => {
-  if (event.key === "Enter") openNext(event.shiftKey ? -1 : 1);
-});
 
 // The legend counts, and shows only what is pressed; nothing pressed shows all.
 function makeFilters() {
@@ -61,10 +78,11 @@ function makeFilters() {
       const { exposures } = view.shown;
       if (!exposures.delete(exposure)) exposures.add(exposure);
       made.setAttribute("aria-pressed", String(exposures.has(exposure)));
+      find();
       view.restyled();
     }, element("span", "dot " + exposure), title, element("span", "count", count.toLocaleString("en")));
     made.dataset.exposure = exposure;
-    made.title = "Show only these; press again to show all";
+    made.title = "Show and search only these; press again for all";
     made.setAttribute("aria-pressed", "false");
     byId("filters").append(made);
   }
@@ -72,14 +90,15 @@ function makeFilters() {
 
 function tellSummary() {
   const accounts = new Set(buckets.map((node) => node.account).filter(Boolean)).size;
-  const last = buckets.reduce((latest, node) => Math.max(latest, node.entity.updatedOn ?? 0), 0);
+  const last = nodes.reduce((latest, node) => Math.max(latest, node.entity.updatedOn ?? 0), 0);
   const lines = [countText(buckets.length, "bucket") + " in " + countText(accounts, "account")];
   if (last) lines.push("Last change " + timeText(last));
   byId("summary").textContent = lines.join("\n");
 }
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = document.activeElement === query;
+  const isTyping = event.target === query;
+  const isWalking = event.target === panel.querySelector("h2") && hits[opened] === view.shown.selected;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape") {
     if (view.shown.selected) return select(null);
@@ -90,6 +109,8 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     query.focus();
     query.select();
+  } else if (event.key === "Enter" && (isTyping || isWalking)) {
+    openNext(event.shiftKey ? -1 : 1);
   } else if (!isTyping) {
     const step = { ArrowLeft: [-80, 0], ArrowRight: [80, 0], ArrowUp: [0, -80], ArrowDown: [0, 80] }[event.key];
     if (step && !panel.contains(document.activeElement)) view.camera.pan(...step);
@@ -161,6 +182,7 @@ addEventListener("resize", () => {
 
 makeFilters();
 tellSummary();
+find();
 makeRoom();
 view.resize();
 view.camera.fit(discs);

@@ -32,7 +32,9 @@ function describe(node, onSelect, onClose) {
   const close = button("close", onClose, "×");
   close.setAttribute("aria-label", "Close");
   const key = element("p", "", element("code", "", node.key));
-  const parts = [close, element("h2", "", node.name), element("small", "", node.kind), key];
+  const title = element("h2", "", node.name);
+  title.tabIndex = -1; // takes the focus, so that the panel is read out
+  const parts = [title, close, element("small", "", node.kind), key];
   if (node.placeholder) parts.push(remark("Only referred to: this graph does not describe it."));
   if (node.exposure) parts.push(...exposure(node, facets));
   parts.push(...properties(entity), ...provenance(facets), ...relations(node, onSelect));
