@@ -2,6 +2,8 @@
 //!
 //! Everything below decides and renders; only this file reads and prints.
 
+mod checks;
+mod document;
 mod finding;
 mod forms;
 mod lint;
@@ -21,11 +23,12 @@ use serde_json::Value;
 
 use crate::cli::EventsArgs;
 use crate::failure::Failure;
+use crate::graph_commands::text::visible;
 use crate::summary::print;
-use finding::{Finding, Level, Problem};
+use finding::Finding;
 
-/// CloudFormation takes templates of 1 MB.
-const FILE_BYTES_MAX: u64 = 16 << 20;
+/// CloudFormation takes no larger template.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Runs it.
 ///
@@ -45,7 +48,7 @@ pub fn run(args: &EventsArgs) -> Result<(), Failure> {
 
 fn check(path: &Path, json: bool) -> Result<(), Failure> {
     let name = if path.as_os_str() == "-" { "standard input".into() } else { path.display().to_string() };
-    let unusable = |why: String| Failure::Usage(format!("{name}: {why}"));
+    let unusable = |why: String| Failure::Usage(visible(&format!("{name}: {why}")));
     let text = read(path).map_err(unusable)?;
     let rules = forms::rules(&text).map_err(unusable)?;
     let findings = lint::lint(&rules);
@@ -53,14 +56,23 @@ fn check(path: &Path, json: bool) -> Result<(), Failure> {
         true => lines(&findings.iter().flat_map(Finding::as_json).collect::<Value>())?,
         false => findings.iter().map(|finding| format!("{finding}\n")).collect(),
     })?;
-    let known = !findings.iter().any(|finding| matches!(finding.problem, Problem::Unresolved { .. }));
-    match findings.iter().filter(|finding| finding.problem.level() == Level::Error).count() {
+    match findings.iter().filter(|finding| finding.is_error).count() {
         0 if json => Ok(()),
-        0 if known => print(&format!("{name}: matches all {} supported events\n", supported().len())),
-        0 => print(&format!("{name}: no errors, as far as its values are known\n")),
+        0 => print(&format!("{name}: matches all {} supported events{}\n", supported().len(), reservation(&findings))),
         1 => Err(Failure::Running(anyhow!("{name}: 1 error"))),
         errors => Err(Failure::Running(anyhow!("{name}: {errors} errors"))),
     }
+}
+
+/// What a check without errors leaves open.
+fn reservation(findings: &[Finding]) -> String {
+    let open: Vec<&str> =
+        [("unresolved-value", "its values are known"), ("narrowed", "its other conditions let them through")]
+            .into_iter()
+            .filter(|(code, _)| findings.iter().any(|finding| finding.code == *code))
+            .map(|(_, what)| what)
+            .collect();
+    if open.is_empty() { String::new() } else { format!(", as far as {}", open.join(" and ")) }
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -71,7 +83,7 @@ fn read(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     match text.len() as u64 > FILE_BYTES_MAX {
-        true => Err(format!("it is larger than {} MiB, and no template is", FILE_BYTES_MAX >> 20)),
+        true => Err("it is larger than 1 MiB, and CloudFormation takes no larger template".into()),
         false => Ok(text),
     }
 }

@@ -40,7 +40,7 @@ pub struct Traffic {
     pub events: u64,
     /// How many bucket names there are. Few events may not reach all of them.
     pub buckets: u32,
-    /// The time of the first event, in epoch milliseconds.
+    /// The time of the first event, in epoch milliseconds. Only its second counts.
     pub start_ms: i64,
     /// The event time that passes from one event to the next, on average.
     pub spacing_ms: u32,
@@ -77,13 +77,15 @@ impl Traffic {
 
     /// The events, in the order of their delivery. Memory grows with `buckets` only.
     pub fn generate(self) -> impl Iterator<Item = Generated> {
+        // What falls into one second is drawn so: where the clock stands in its second must not show.
+        let start_ms = self.start_ms - self.start_ms.rem_euclid(1_000);
         Delivery {
             rng: Rng::with_seed(self.seed),
             history: History::new(self.buckets.max(1)),
             later: BinaryHeap::new(),
             made: 0,
             delivered: 0,
-            traffic: self,
+            traffic: Self { start_ms, ..self },
         }
     }
 }

@@ -124,6 +124,31 @@ fn a_rule_of_many_services_is_told_what_it_loses() {
 }
 
 #[test]
+fn what_a_check_without_errors_leaves_open_is_said() {
+    let sandbox = Sandbox::new();
+    let pattern = sandbox.succeed(&["events", "--pattern"]);
+    let with = |field: &str| pattern.replace("\"detail\":{", &format!("\"detail\":{{{field},"));
+    for (field, last) in [
+        (r#""readOnly":[false]"#, "events"),
+        (r#""recipientAccountId":["111122223333"]"#, "events, as far as its other conditions let them through"),
+        (r#""requestParameters":{"bucketName":["a"]}"#, "events, as far as its other conditions let them through"),
+        (r#""eventCategory":["${Category}"]"#, "events, as far as its values are known"),
+    ] {
+        let (code, printed, _) = check(&sandbox, "pattern.json", &with(field));
+        assert!(code == 0 && printed.ends_with(&format!("{last}\n")), "{field}: {printed}");
+        assert_eq!(printed.contains("have no bucketName"), field.contains("bucketName"));
+    }
+}
+
+#[test]
+fn what_the_file_says_cannot_move_the_cursor() {
+    let sandbox = Sandbox::new();
+    let rule = json!({"Name": "a\u{1b}[2J", "EventPattern": {"source": ["aws.s3"], "detail-type": ["b\nc\u{9b}"], "detail": {"eventName": ["CreateBucket"]}}});
+    let (_, printed, _) = check(&sandbox, "rule.json", &rule.to_string());
+    assert!(printed.contains(r"a\u{1b}[2J: detail-type is") && printed.contains(r"b\nc\u{9b}"), "{printed}");
+}
+
+#[test]
 fn findings_as_json_name_each_event() {
     let sandbox = Sandbox::new();
     let path = fixture("template.yaml");
@@ -153,6 +178,9 @@ fn what_cannot_be_checked_is_named_with_what_was_expected() {
         ("broken.json", "{\"source\": [\n\"aws.s3\"", "line 2"),
         ("broken.yaml", "source:\n  - a\n b: [\n", "line 3"),
         ("records.json", "{\"Records\": []}", "found an object with Records"),
+        ("twice.json", "{\"source\": [\"aws.s3\"], \"source\": []}", "the key \"source\" stands twice"),
+        ("large.yaml", &" ".repeat(1_048_577), "larger than 1 MiB"),
+        ("odd.json", "{\"a\\u001b[2J\\u009b\": []}", "an object with a\\u{1b}[2J\\u{9b}"),
     ] {
         let (code, printed, said) = check(&sandbox, name, content);
         assert_eq!((code, printed.as_str(), said.lines().count()), (2, "", 1), "{name}");

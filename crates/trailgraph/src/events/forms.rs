@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::template;
+use super::{document, template};
 
 /// A rule to check.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,10 +13,10 @@ pub(crate) struct Rule {
     pub pattern: Result<Value, String>,
     /// How long the pattern is as it is given to EventBridge, in characters.
     pub chars: usize,
-    /// How long it is without white space.
-    pub compact: usize,
     /// The rule's state lets management reads pass.
     pub takes_reads: bool,
+    /// It takes nothing.
+    pub disabled: bool,
 }
 
 /// The keys that a pattern can have at its top.
@@ -31,10 +31,8 @@ const ALL_EVENTS: &str = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS";
 /// # Errors
 /// One line: what is there, and what was expected. Errors of syntax tell the line.
 pub(crate) fn rules(text: &str) -> Result<Vec<Rule>, String> {
-    let value = parse(text)?;
-    let Some(object) = value.as_object() else {
-        return Err(format!("{EXPECTED}; found {}", kind(&value)));
-    };
+    let value = document::parse(text)?;
+    let object = value.as_object().filter(|object| !object.is_empty()).ok_or(EXPECTED)?;
     if let Some(resources) = object.get("Resources").and_then(Value::as_object) {
         let rules = template::rules(resources);
         return match rules.is_empty() {
@@ -55,10 +53,7 @@ pub(crate) fn rules(text: &str) -> Result<Vec<Rule>, String> {
         return Ok(vec![Rule { chars: text.trim().chars().count(), ..rule }]);
     }
     let keys: Vec<&str> = object.keys().take(5).map(String::as_str).collect();
-    Err(format!(
-        "{EXPECTED}; found {}",
-        if keys.is_empty() { "an empty object".into() } else { format!("an object with {}", keys.join(", ")) }
-    ))
+    Err(format!("{EXPECTED}; found an object with {}", keys.join(", ")))
 }
 
 impl Rule {
@@ -74,34 +69,18 @@ impl Rule {
             _ => None,
         };
         let parsed = match text {
-            Some(text) => serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}")),
+            Some(text) => document::json(text),
             None => Ok(pattern.clone()),
         };
-        let compact = parsed.as_ref().map_or(0, |pattern: &Value| pattern.to_string().chars().count());
+        let state = properties.get("State").and_then(Value::as_str);
         Self {
             name,
             pattern: parsed,
-            chars: text.map_or(compact, |text| text.chars().count()),
-            compact,
-            takes_reads: properties.get("State").and_then(Value::as_str) == Some(ALL_EVENTS),
+            chars: text.map_or_else(|| pattern.to_string(), String::from).chars().count(),
+            takes_reads: state == Some(ALL_EVENTS),
+            // SAM's older events have `Enabled` instead.
+            disabled: state == Some("DISABLED") || properties.get("Enabled") == Some(&Value::Bool(false)),
         }
-    }
-}
-
-/// JSON is told by its first character, so that its errors are JSON's and not YAML's.
-fn parse(text: &str) -> Result<Value, String> {
-    match text.trim_start().starts_with(['{', '[']) {
-        true => serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}")),
-        false => yaml_serde::from_str(text).map_err(|error| format!("it is no YAML: {error}")).and_then(template::json),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => "a single value",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 
@@ -130,30 +109,23 @@ mod tests {
 
     #[test]
     fn a_pattern_is_as_long_as_it_is_given_to_eventbridge() {
-        let lengths = |text: &str| {
-            let rule = rules(text).unwrap().remove(0);
-            (rule.chars, rule.compact)
-        };
-        assert_eq!(lengths("{\n  \"source\": [\"aws.s3\"]\n}\n"), (26, 21));
-        assert_eq!(lengths(r#"{"EventPattern": "{\"source\": [\"aws.s3\"]}"}"#), (22, 21));
-        assert_eq!(lengths(r#"{"EventPattern": {  "source": ["aws.s3"]}}"#), (21, 21));
+        let length = |text: &str| rules(text).unwrap().remove(0).chars;
+        assert_eq!(length("{\n  \"source\": [\"aws.s3\"]\n}\n"), 26);
+        assert_eq!(length(r#"{"EventPattern": "{\"source\": [\"aws.s3\"]}"}"#), 22);
+        assert_eq!(length(r#"{"EventPattern": {  "source": ["aws.s3"]}}"#), 21);
     }
 
     #[test]
     fn what_is_no_rule_is_answered_with_what_was_found() {
-        for (text, error) in [
-            ("", format!("{EXPECTED}; found nothing")),
-            ("hello", format!("{EXPECTED}; found a single value")),
-            ("[]", format!("{EXPECTED}; found a list")),
-            ("{}", format!("{EXPECTED}; found an empty object")),
-            (r#"{"Records": [], "a": 1}"#, format!("{EXPECTED}; found an object with Records, a")),
-        ] {
-            assert_eq!(rules(text).unwrap_err(), error);
-        }
         for (text, part) in [
             ("{\"source\":\n [\"aws.s3\",\n}", "line 3"),
             ("source:\n  - aws.s3\n bad: [\n", "line 3"),
             ("Resources: {}\n", "no rule with an event pattern"),
+            ("", EXPECTED),
+            ("hello", EXPECTED),
+            ("[]", EXPECTED),
+            ("{}", EXPECTED),
+            (r#"{"Records": [], "a": 1}"#, "found an object with Records, a"),
         ] {
             let error = rules(text).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -1,218 +1,154 @@
 //! Checks rules against what CloudTrail sends and trailgraph folds.
 
+use std::collections::HashSet;
+
 use bucket_state::{Call, supported};
 
-use super::finding::{Finding, Problem};
+use super::checks::{self, EVENT_NAME, contradiction, takes_calls_of_s3, takes_changes};
+use super::finding::Finding;
 use super::forms::Rule;
-use super::matcher::{How, Matcher};
 use super::names::{self, Verdict};
-use super::offer::{DETAIL_TYPE, EVENT_SOURCE, PATTERN_CHARS_MAX, SOURCE};
-use super::pattern::{self, Fields};
+use super::offer::PATTERN_CHARS_MAX;
+use super::pattern::{self, Fields, is_function};
 
-/// All that a record says of a call; a pattern has it as a field only where CloudFormation fills it in.
-const DETAIL: &str = "detail";
-const EVENT_NAME: &str = "detail.eventName";
-const EVENT_SOURCE_FIELD: &str = "detail.eventSource";
-/// What decides whether a rule takes calls of S3; whatever else a pattern asks for narrows it.
-const JUDGED: &[&str] =
-    &["source", "detail-type", EVENT_SOURCE_FIELD, EVENT_NAME, "detail.errorCode", "detail.errorMessage"];
+/// White space alone does not make a pattern longer than this: nothing else is said of it.
+const JUDGED_CHARS_MAX: usize = 4 * PATTERN_CHARS_MAX;
 
-/// Services whose events some rules expect under another source than their `eventSource` tells.
-const OTHER_SOURCES: &[(&str, &str)] = &[("monitoring", "cloudwatch")];
+/// A rule that is for calls of S3.
+struct Judged<'a> {
+    rule: &'a Rule,
+    /// The parts of its pattern that are.
+    alternatives: Vec<Fields>,
+    /// The supported events that it takes, if it is enabled; what CloudFormation fills in gets the benefit of the doubt.
+    takes: Vec<&'static Call>,
+}
 
 /// Everything that there is to say about the rules of one file, errors first. An event that one of them takes is not
 /// missing.
 pub(crate) fn lint(rules: &[Rule]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut about_s3: Vec<(&Rule, Vec<Fields>)> = Vec::new();
+    let (mut about_s3, mut findings) = (Vec::new(), Vec::new());
     for rule in rules {
-        let mut add = |problem| findings.push(Finding { rule: rule.name.clone(), problem });
         match alternatives_of(rule) {
-            Ok(alternatives) => {
-                let mut seen = Vec::new();
-                for problem in alternatives.iter().flat_map(|fields| problems(fields, &alternatives, rule)) {
-                    if !seen.contains(&problem) {
-                        seen.push(problem.clone());
-                        add(problem);
-                    }
-                }
-                if !alternatives.is_empty() {
-                    about_s3.push((rule, alternatives));
-                }
-            }
-            Err(problem) => add(problem),
-        }
-        if rule.chars > PATTERN_CHARS_MAX {
-            add(Problem::TooLong { chars: rule.chars, compact: rule.compact });
+            Ok(alternatives) if alternatives.is_empty() => {}
+            Ok(alternatives) => about_s3.push((rule, alternatives)),
+            Err(finding) => findings.push(finding.of(rule.name.clone())),
         }
     }
     if about_s3.is_empty() && findings.is_empty() {
-        findings.push(Finding { rule: None, problem: Problem::NoRule });
+        findings.push(Finding::error("no-s3-rule", "no rule here takes the calls of S3 that CloudTrail records"));
     }
-    let alternatives: Vec<&Fields> = about_s3.iter().flat_map(|(_, alternatives)| alternatives).collect();
-    let missing: Vec<&Call> = supported().iter().filter(|call| !taken(call.name, &alternatives)).collect();
-    if !missing.is_empty() && !about_s3.is_empty() {
-        let names: Vec<&str> = about_s3.iter().filter_map(|(rule, _)| rule.name.as_deref()).collect();
-        let rule = (!names.is_empty()).then(|| names.join(", "));
-        findings.push(Finding { rule, problem: Problem::MissingEvents(missing) });
+    let some_succeed = about_s3.iter().any(|(_, alternatives)| alternatives.iter().any(takes_changes));
+    let mut judged = Vec::new();
+    for (rule, mut alternatives) in about_s3 {
+        // Beside a rule for changes, one that counts refusals, say, is none of ours.
+        let contradictions = alternatives.iter().filter_map(contradiction);
+        let mut found: Vec<_> = contradictions.map(|finding| finding.only_noted(some_succeed)).collect();
+        if some_succeed {
+            alternatives.retain(takes_changes);
+        }
+        let one = Judged::new(rule, alternatives);
+        found.extend(one.findings());
+        let mut said = HashSet::new();
+        found.retain(|finding| said.insert(finding.message.clone()));
+        findings.extend(found.into_iter().map(|finding| finding.of(rule.name.clone())));
+        judged.push(one);
     }
-    findings.sort_by_key(|finding| finding.problem.level());
+    let off = judged.iter().filter(|one| one.rule.disabled);
+    findings.extend(off.map(|one| disabled(one, &judged).of(one.rule.name.clone())));
+    findings.extend(missing(&judged));
+    findings.sort_by_key(|finding| !finding.is_error);
     findings
 }
 
-/// The parts of a rule's pattern that are for calls of S3.
-fn alternatives_of(rule: &Rule) -> Result<Vec<Fields>, Problem> {
-    let pattern = rule.pattern.as_ref().map_err(|why| Problem::Invalid(why.clone()))?;
-    if pattern.as_object().is_some_and(pattern::is_function) {
-        return Err(Problem::Unresolved { field: "the rule".into(), value: pattern.to_string() });
+/// The parts of a rule's pattern that are for calls of S3, or why they are not judged.
+fn alternatives_of(rule: &Rule) -> Result<Vec<Fields>, Box<Finding>> {
+    let invalid = |why: &String| Finding::error("invalid-pattern", format!("EventBridge refuses this pattern: {why}"));
+    if rule.chars > JUDGED_CHARS_MAX {
+        return Err(too_long(rule).into());
     }
-    let alternatives = pattern::parse(pattern).map_err(Problem::Invalid)?;
+    let pattern = rule.pattern.as_ref().map_err(invalid)?;
+    if pattern.as_object().is_some_and(is_function) {
+        return Err(checks::unresolved("the rule", &pattern.to_string()).into());
+    }
+    let alternatives = pattern::parse(pattern).map_err(|why| invalid(&why))?;
     Ok(alternatives.into_iter().filter(takes_calls_of_s3).collect())
 }
 
-/// Whether it is for calls of S3 at all, even if a slip keeps them away.
-fn takes_calls_of_s3(fields: &Fields) -> bool {
-    let passes = |field, value| fields.passes(field, Some(value)) != Some(false);
-    let of_s3 = match fields.get(EVENT_SOURCE_FIELD) {
-        Some(_) => {
-            passes(EVENT_SOURCE_FIELD, EVENT_SOURCE) || (fields.get("source").is_some() && passes("source", SOURCE))
+fn too_long(rule: &Rule) -> Finding {
+    let chars = rule.chars;
+    Finding::error(
+        "too-long",
+        format!(
+            "the pattern has {chars} characters, white space too, and EventBridge takes {PATTERN_CHARS_MAX}: split it"
+        ),
+    )
+}
+
+/// The rule takes nothing: an error if no other takes what it would.
+fn disabled(rule: &Judged<'_>, all: &[Judged<'_>]) -> Finding {
+    let others: Vec<_> = all.iter().filter(|other| !other.rule.disabled).flat_map(|other| &other.takes).collect();
+    let lost = rule.takes.iter().filter(|call| !others.contains(call)).count();
+    let all = supported().len();
+    let message = format!("the rule is disabled, and {lost} of {all} supported events come by no other");
+    Finding::error("disabled", message).only_noted(lost == 0)
+}
+
+fn missing(judged: &[Judged<'_>]) -> Option<Finding> {
+    let taken: Vec<_> = judged.iter().flat_map(|one| &one.takes).collect();
+    let missing: Vec<_> = supported().iter().filter(|call| !taken.contains(&call)).collect();
+    let names: Vec<&str> = judged.iter().filter_map(|one| one.rule.name.as_deref()).collect();
+    let rule = (!names.is_empty()).then(|| names.join(", "));
+    (!missing.is_empty() && !judged.is_empty()).then(|| Finding::missing(missing).of(rule))
+}
+
+impl<'a> Judged<'a> {
+    fn new(rule: &'a Rule, alternatives: Vec<Fields>) -> Self {
+        let distinct = checks::distinct(&alternatives);
+        let taken = |call: &&Call| distinct.iter().any(|one| one.passes(EVENT_NAME, call.name) != Some(false));
+        Self { rule, takes: supported().iter().filter(taken).collect(), alternatives }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<_> = self.alternatives.iter().flat_map(checks::findings).collect();
+        if self.rule.chars > PATTERN_CHARS_MAX {
+            findings.push(too_long(self.rule));
         }
-        None => passes("source", SOURCE),
-    };
-    of_s3
-        && (passes("detail-type", DETAIL_TYPE)
-            || fields.names().any(|name| name == EVENT_NAME || name == EVENT_SOURCE_FIELD))
-}
-
-/// Whether a name may pass; what CloudFormation fills in gets the benefit of the doubt.
-fn taken(name: &str, alternatives: &[&Fields]) -> bool {
-    alternatives.iter().any(|fields| fields.passes(EVENT_NAME, Some(name)) != Some(false))
-}
-
-fn problems(fields: &Fields, all: &[Fields], rule: &Rule) -> Vec<Problem> {
-    [
-        unresolved(fields),
-        sources(fields),
-        detail_type(fields),
-        names_in(fields, all, rule),
-        failures(fields),
-        narrowed(fields),
-    ]
-    .concat()
-}
-
-fn unresolved(fields: &Fields) -> Vec<Problem> {
-    let judged = fields.names().filter(|name| *name == DETAIL || JUDGED.contains(name));
-    let values = judged.flat_map(|field| {
-        let matchers = fields.get(field).unwrap_or_default().iter();
-        matchers.filter_map(Matcher::unresolved).map(move |value| (field, value))
-    });
-    values.map(|(field, value)| Problem::Unresolved { field: field.into(), value: value.into() }).collect()
-}
-
-fn sources(fields: &Fields) -> Vec<Problem> {
-    if fields.get("source").is_none() || fields.get(EVENT_SOURCE_FIELD).is_none() {
-        return Vec::new();
+        let mut judged = HashSet::new();
+        let names = checks::distinct(&self.alternatives).into_iter().flat_map(checks::names);
+        let new = names.filter(|name| judged.insert(*name));
+        findings.extend(new.filter_map(|(name, s3_alone)| self.name(name, s3_alone)));
+        findings
     }
-    let none_passes =
-        |field, values: &[String]| values.iter().all(|value| fields.passes(field, Some(value)) == Some(false));
-    let mut found = Vec::new();
-    for event_source in exact(fields, EVENT_SOURCE_FIELD) {
-        // What stands before a further dot is not the service alone.
-        let Some(service) = event_source.strip_suffix(".amazonaws.com").filter(|name| !name.contains('.')) else {
-            continue;
-        };
-        let sources = spellings(service).map(|name| format!("aws.{name}"));
-        if none_passes("source", &sources) {
-            let [source, _] = sources;
-            found.push(Problem::MissingSource { event_source: event_source.into(), source });
+
+    fn name(&self, name: &str, s3_alone: bool) -> Option<Finding> {
+        match names::judge(name, s3_alone) {
+            Verdict::Fine => None,
+            Verdict::Read if self.rule.takes_reads => None,
+            Verdict::Read => {
+                let why = "only reads: EventBridge gives a plain rule no management read, and none is folded";
+                Some(Finding::error("read-only", format!("{name} {why}")).about(name))
+            }
+            Verdict::Wrong { right, surely } => {
+                let covered = self.takes.iter().any(|call| call.name == right);
+                let more = match (surely, covered) {
+                    (false, _) => "; another service may have an event of this name",
+                    (true, true) => ", which is matched, too",
+                    (true, false) => ": list that",
+                };
+                let message = format!("CloudTrail is not known to write {name} for S3; there it is {right}{more}");
+                let finding = Finding::error("wrong-name", message).only_noted(covered || !surely);
+                Some(finding.about(name).instead(right))
+            }
         }
     }
-    for source in exact(fields, "source") {
-        let Some(service) = source.strip_prefix("aws.") else { continue };
-        let event_sources = spellings(service).map(|name| format!("{name}.amazonaws.com"));
-        if none_passes(EVENT_SOURCE_FIELD, &event_sources) {
-            let [event_source, _] = event_sources;
-            found.push(Problem::DeadSource { source: source.into(), event_source, s3: source == SOURCE });
-        }
-    }
-    found
-}
-
-/// A service's name and the one that it also goes by, if any.
-fn spellings(service: &str) -> [&str; 2] {
-    let other = OTHER_SOURCES.iter().find_map(|(left, right)| match service {
-        name if name == *left => Some(*right),
-        name if name == *right => Some(*left),
-        _ => None,
-    });
-    [service, other.unwrap_or(service)]
-}
-
-fn detail_type(fields: &Fields) -> Vec<Problem> {
-    match fields.get("detail-type") {
-        None => vec![Problem::DetailType(None)],
-        Some(_) if fields.passes("detail-type", Some(DETAIL_TYPE)) == Some(false) => {
-            let found: Vec<String> = exact(fields, "detail-type").map(|text| format!("\"{text}\"")).collect();
-            vec![Problem::DetailType(Some(if found.is_empty() { "another".into() } else { found.join(", ") }))]
-        }
-        Some(_) => Vec::new(),
-    }
-}
-
-fn names_in(fields: &Fields, all: &[Fields], rule: &Rule) -> Vec<Problem> {
-    if fields.passes(EVENT_SOURCE_FIELD, Some(EVENT_SOURCE)) == Some(false) {
-        return Vec::new();
-    }
-    let s3_alone = only(fields, EVENT_SOURCE_FIELD, EVENT_SOURCE)
-        || (fields.get(EVENT_SOURCE_FIELD).is_none() && only(fields, "source", SOURCE));
-    let all: Vec<&Fields> = all.iter().collect();
-    let judged = |name: &str| match names::judge(name, s3_alone) {
-        Verdict::Fine => None,
-        Verdict::Read => (!rule.takes_reads).then(|| Problem::ReadOnly(name.into())),
-        Verdict::Wrong { right } => Some(Problem::WrongName { name: name.into(), right, covered: taken(right, &all) }),
-        Verdict::Doubtful { right } => Some(Problem::DoubtfulName { name: name.into(), right }),
-        Verdict::Unknown => Some(Problem::UnknownName(name.into())),
-    };
-    exact(fields, EVENT_NAME).filter_map(judged).collect()
-}
-
-fn failures(fields: &Fields) -> Vec<Problem> {
-    let asked = ["errorCode", "errorMessage"].map(|name| (name, format!("detail.{name}")));
-    if let Some((name, _)) = asked.iter().find(|(_, field)| fields.passes(field, None) == Some(false)) {
-        return vec![Problem::OnlyFailedCalls(name)];
-    }
-    // A field that lets some texts pass lets some failures pass.
-    let passes = |(_, field): &(_, String)| fields.passes(field, Some("AccessDenied")) == Some(true);
-    if asked.iter().all(passes) { vec![Problem::FailedCalls] } else { Vec::new() }
-}
-
-fn narrowed(fields: &Fields) -> Vec<Problem> {
-    let others: Vec<String> =
-        fields.names().filter(|name| *name != DETAIL && !JUDGED.contains(name)).map(String::from).collect();
-    if others.is_empty() { Vec::new() } else { vec![Problem::Narrowed(others)] }
-}
-
-/// The texts that a field must equal.
-fn exact<'a>(fields: &'a Fields, field: &str) -> impl Iterator<Item = &'a str> {
-    fields.get(field).unwrap_or_default().iter().filter_map(|matcher| match matcher {
-        Matcher::Text { how: How::Exact, text, ignore_case: false } => Some(text.as_str()),
-        _ => None,
-    })
-}
-
-fn only(fields: &Fields, field: &str, value: &str) -> bool {
-    let count = fields.get(field).map_or(0, <[Matcher]>::len);
-    count > 0 && exact(fields, field).filter(|text| *text == value).count() == count
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::finding::Level::Error;
     use super::super::forms::rules;
-    use super::super::offer;
+    use super::super::offer::{self, DETAIL_TYPE};
     use super::*;
 
     const NONE: [&str; 0] = [];
@@ -226,9 +162,9 @@ mod tests {
         findings
             .iter()
             .map(|finding| {
-                let mark = if finding.problem.level() == Error { "" } else { "note " };
+                let mark = if finding.is_error { "" } else { "note " };
                 let value = finding.as_json()[0]["value"].as_str().map(|value| format!(" {value}")).unwrap_or_default();
-                format!("{mark}{}{value}", finding.problem.code())
+                format!("{mark}{}{value}", finding.code)
             })
             .collect()
     }
@@ -265,8 +201,8 @@ mod tests {
     fn each_fault_has_its_code() {
         let cases: &[Case] = &[
             (&[("/detail/eventName", json!([{"anything-but": ["DeleteBucket"]}]))], &["missing-event DeleteBucket"]),
-            (&[("/source", json!(["aws.sqs"]))], &["missing-source s3.amazonaws.com", "note dead-source aws.sqs"]),
-            (&[("/source", json!(["aws.s3", "aws.ec2"]))], &["note dead-source aws.ec2"]),
+            (&[("/source", json!(["aws.sqs"]))], &["missing-source s3.amazonaws.com"]),
+            (&[("/source", json!(["aws.s3", "aws.ec2"]))], &[]),
             (&[("/source", json!([{"prefix": "aws."}]))], &[]),
             (&[("/source", json!("aws.s3"))], &["invalid-pattern"]),
             (&[("/detail/eventSource", json!(["s3.aws.com"]))], &["dead-source aws.s3"]),
@@ -286,13 +222,21 @@ mod tests {
             // Where there is no code, it is not another one either.
             (&[("/detail/errorCode", json!([{"anything-but": ["AccessDenied"]}]))], &["no-success"]),
             (&[("/detail/errorCode", json!([{"exists": false}, "AccessDenied"]))], &["note failed-calls"]),
+            // What every change carries.
+            (&[("/detail/readOnly", json!([true]))], &["no-change"]),
+            (&[("/detail/readOnly", json!(["false"]))], &["no-change"]),
+            (&[("/detail/managementEvent", json!([false]))], &["no-change"]),
+            (&[("/detail/eventCategory", json!(["Data"]))], &["no-change"]),
+            (&[("/detail/readOnly", json!([false])), ("/detail/managementEvent", json!([true]))], &[]),
+            (&[("/detail/eventCategory", json!([{"anything-but": "Data"}]))], &[]),
+            (&[("/detail/readOnly", json!([{"Ref": "Reads"}]))], &[r#"note unresolved-value {"Ref":"Reads"}"#]),
             (&[("/account", json!(["111122223333"]))], &["note narrowed"]),
             (
                 &[(
                     "/detail/eventName",
                     json!([{"exists": true}, "PutPublicAccessBlock", "GetBucketAcl", "PutBucketMoon"]),
                 )],
-                &["read-only GetBucketAcl", "note wrong-name PutPublicAccessBlock", "note unknown-name PutBucketMoon"],
+                &["read-only GetBucketAcl", "note wrong-name PutPublicAccessBlock"],
             ),
             (
                 &[("/detail/eventName", json!([{"anything-but": "PutBucketCors"}, "PutBucketCORS"]))],
@@ -337,5 +281,48 @@ mod tests {
             "$or": [half(json!([{"prefix": "Put"}])), half(json!([{"anything-but": {"prefix": "Put"}}]))],
         });
         assert_eq!(codes(&pattern), NONE);
+    }
+
+    /// A rule's state, and what is changed in the pattern that is offered.
+    type Stated<'a> = (&'a str, &'a [(&'a str, Value)]);
+
+    fn codes_of(rules: &[Stated]) -> Vec<String> {
+        let rule = |(number, (state, changes)): (usize, &Stated)| {
+            let properties = json!({"State": state, "EventPattern": offered(changes)});
+            (format!("R{number}"), json!({"Type": "AWS::Events::Rule", "Properties": properties}))
+        };
+        codes(&json!({"Resources": rules.iter().enumerate().map(rule).collect::<serde_json::Map<_, _>>()}))
+    }
+
+    #[test]
+    fn rules_are_judged_together() {
+        let all: &[(&str, Value)] = &[];
+        let but_one: &[(&str, Value)] = &[("/detail/eventName", json!([{"anything-but": "DeleteBucket"}]))];
+        let refusals: &[(&str, Value)] = &[("/detail/errorCode", json!(["AccessDenied"]))];
+        let data: &[(&str, Value)] = &[("/detail/managementEvent", json!([false]))];
+        let cases: &[(&[Stated], &[&str])] = &[
+            // A disabled rule takes nothing.
+            (&[("DISABLED", all)], &["disabled"]),
+            (&[("ENABLED", all), ("DISABLED", all)], &["note disabled"]),
+            (&[("ENABLED", but_one), ("DISABLED", all)], &["disabled"]),
+            (&[("DISABLED", but_one)], &["disabled", "missing-event DeleteBucket"]),
+            // One for something else takes no change, and is no error beside one for changes.
+            (&[("ENABLED", all), ("ENABLED", refusals), ("ENABLED", data)], &["note no-success", "note no-change"]),
+            (&[("ENABLED", but_one), ("ENABLED", refusals)], &["missing-event DeleteBucket", "note no-success"]),
+            (&[("ENABLED", refusals), ("ENABLED", data)], &["no-success", "no-change"]),
+        ];
+        for (rules, expected) in cases {
+            assert_eq!(codes_of(rules), *expected);
+        }
+        let mut pattern = offered(&[]);
+        pattern["$or"] = json!([{"detail": {"errorMessage": ["Denied"]}}, {"region": [{"prefix": "eu-"}]}]);
+        pattern["detail"].as_object_mut().unwrap().remove("errorCode");
+        assert_eq!(codes(&pattern), ["note no-success", "note failed-calls", "note narrowed"]);
+    }
+
+    #[test]
+    fn of_a_pattern_far_too_long_nothing_else_is_said() {
+        let names: Vec<String> = (0..2_000).map(|number| format!("PutBucket{number}")).collect();
+        assert_eq!(codes(&offered(&[("/detail/eventName", json!(names))])), ["too-long"]);
     }
 }

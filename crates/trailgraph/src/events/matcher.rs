@@ -2,6 +2,20 @@
 
 use serde_json::{Map, Value};
 
+/// What an event has in a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field<'a> {
+    Absent,
+    Text(&'a str),
+    Flag(bool),
+}
+
+impl<'a> From<&'a str> for Field<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// One entry in the list that a pattern gives for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Matcher {
@@ -14,8 +28,9 @@ pub(crate) enum Matcher {
     AnythingBut(Vec<Self>),
     /// Whether the field is there at all.
     Exists(bool),
-    /// A number, an address, null, true or false: never what a text is.
-    NotText,
+    Flag(bool),
+    /// A number, an address or null: nothing that is asked for here has one.
+    Other,
     /// A value that CloudFormation fills in.
     Unresolved(String),
 }
@@ -40,7 +55,8 @@ impl Matcher {
             Value::String(text) => Ok(Self::text(How::Exact, text, false)),
             Value::Object(object) => Self::parse_object(object),
             Value::Array(_) => Err(format!("{value} is a list within a list")),
-            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(Self::NotText),
+            Value::Bool(flag) => Ok(Self::Flag(*flag)),
+            Value::Null | Value::Number(_) => Ok(Self::Other),
         }
     }
 
@@ -49,20 +65,24 @@ impl Matcher {
         let (Some((name, value)), 1) = (object.iter().next(), object.len()) else { return Err(refused()) };
         match (name.as_str(), value) {
             ("exists", Value::Bool(exists)) => Ok(Self::Exists(*exists)),
-            ("anything-but", Value::Array(values)) => {
-                Ok(Self::AnythingBut(values.iter().map(Self::parse).collect::<Result<_, _>>()?))
-            }
-            ("anything-but", Value::Object(inner)) => Ok(Self::AnythingBut(Self::parse_each(inner)?)),
-            ("anything-but", value) => Ok(Self::AnythingBut(vec![Self::parse(value)?])),
-            ("numeric" | "cidr", _) => Ok(Self::NotText),
+            ("anything-but", Value::Array(values)) => Self::anything_but(values.iter().map(Self::parse)),
+            ("anything-but", Value::Object(inner)) => match inner.iter().next() {
+                // Here, a comparison may have a list of texts.
+                Some((name, Value::Array(values))) if inner.len() == 1 => Self::anything_but(
+                    values.iter().map(|value| Self::parse_object(&Map::from_iter([(name.clone(), value.clone())]))),
+                ),
+                _ => Self::anything_but([Self::parse_object(inner)]),
+            },
+            ("anything-but", value) => Self::anything_but([Self::parse(value)]),
+            ("numeric" | "cidr", _) => Ok(Self::Other),
             ("Fn::Sub", Value::String(text)) => Ok(Self::text(How::Exact, text, false)),
             (name, _) if name == "Ref" || name.starts_with("Fn::") => {
                 Ok(Self::Unresolved(Value::Object(object.clone()).to_string()))
             }
-            (name, Value::String(text)) => {
-                let (how, ignore_case) = Self::how(name).ok_or_else(refused)?;
-                Ok(Self::text(how, text, ignore_case))
-            }
+            ("prefix", Value::String(text)) => Ok(Self::text(How::Prefix, text, false)),
+            ("suffix", Value::String(text)) => Ok(Self::text(How::Suffix, text, false)),
+            ("wildcard", Value::String(text)) => Ok(Self::text(How::Wildcard, text, false)),
+            ("equals-ignore-case", Value::String(text)) => Ok(Self::text(How::Exact, text, true)),
             ("prefix" | "suffix", Value::Object(inner)) => match (inner.get("equals-ignore-case"), inner.len()) {
                 (Some(Value::String(text)), 1) => {
                     let how = if name == "prefix" { How::Prefix } else { How::Suffix };
@@ -74,25 +94,8 @@ impl Matcher {
         }
     }
 
-    /// Within `anything-but`, a comparison may have a list of texts.
-    fn parse_each(inner: &Map<String, Value>) -> Result<Vec<Self>, String> {
-        match inner.iter().next() {
-            Some((name, Value::Array(values))) if inner.len() == 1 => values
-                .iter()
-                .map(|value| Self::parse_object(&Map::from_iter([(name.clone(), value.clone())])))
-                .collect(),
-            _ => Ok(vec![Self::parse_object(inner)?]),
-        }
-    }
-
-    fn how(name: &str) -> Option<(How, bool)> {
-        match name {
-            "prefix" => Some((How::Prefix, false)),
-            "suffix" => Some((How::Suffix, false)),
-            "wildcard" => Some((How::Wildcard, false)),
-            "equals-ignore-case" => Some((How::Exact, true)),
-            _ => None,
-        }
+    fn anything_but(others: impl IntoIterator<Item = Result<Self, String>>) -> Result<Self, String> {
+        others.into_iter().collect::<Result<_, _>>().map(Self::AnythingBut)
     }
 
     fn text(how: How, text: &str, ignore_case: bool) -> Self {
@@ -107,27 +110,29 @@ impl Matcher {
         match self {
             Self::Unresolved(value) => Some(value),
             Self::AnythingBut(others) => others.iter().find_map(Self::unresolved),
-            Self::Text { .. } | Self::Exists(_) | Self::NotText => None,
+            Self::Text { .. } | Self::Exists(_) | Self::Flag(_) | Self::Other => None,
         }
     }
 
-    /// Whether a field with this text, or without any, matches; nothing where that depends on what is filled in.
-    pub(crate) fn matches(&self, field: Option<&str>) -> Option<bool> {
+    /// Whether it matches what an event has; nothing where that depends on what is filled in.
+    pub(crate) fn matches(&self, field: Field<'_>) -> Option<bool> {
         match (self, field) {
             (Self::Unresolved(_), _) => None,
-            (Self::Exists(exists), field) => Some(*exists == field.is_some()),
-            (Self::AnythingBut(others), Some(_)) => any(others, field).map(|matched| !matched),
-            (Self::Text { how, text, ignore_case: true }, Some(field)) => {
+            (Self::Exists(exists), field) => Some(*exists == (field != Field::Absent)),
+            (_, Field::Absent) => Some(false),
+            (Self::AnythingBut(others), _) => any(others, field).map(|matched| !matched),
+            (Self::Flag(flag), _) => Some(field == Field::Flag(*flag)),
+            (Self::Text { how, text, ignore_case: true }, Field::Text(field)) => {
                 Some(how.matches(&text.to_lowercase(), &field.to_lowercase()))
             }
-            (Self::Text { how, text, ignore_case: false }, Some(field)) => Some(how.matches(text, field)),
-            (Self::NotText, _) | (_, None) => Some(false),
+            (Self::Text { how, text, ignore_case: false }, Field::Text(field)) => Some(how.matches(text, field)),
+            (Self::Text { .. } | Self::Other, _) => Some(false),
         }
     }
 }
 
 /// Whether any of them matches.
-pub(crate) fn any(matchers: &[Matcher], field: Option<&str>) -> Option<bool> {
+pub(crate) fn any(matchers: &[Matcher], field: Field<'_>) -> Option<bool> {
     let mut answer = Some(false);
     for matcher in matchers {
         match matcher.matches(field) {
@@ -145,35 +150,24 @@ impl How {
             Self::Exact => text == pattern,
             Self::Prefix => text.starts_with(pattern),
             Self::Suffix => text.ends_with(pattern),
-            Self::Wildcard => wildcard(&wildcard_parts(pattern), text),
+            Self::Wildcard => wildcard(pattern, text),
         }
     }
 }
 
-/// The texts between the stars.
-fn wildcard_parts(pattern: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        match (character, parts.last_mut()) {
-            ('*', _) => parts.push(String::new()),
-            ('\\', Some(part)) => part.extend(characters.next()),
-            (_, Some(part)) => part.push(character),
-            (_, None) => {}
-        }
+fn wildcard(pattern: &str, text: &str) -> bool {
+    let (mut pattern, text) = (pattern.bytes(), text.as_bytes());
+    // The places in the text to which what was read of the pattern can reach.
+    let mut reached = vec![0];
+    while let Some(byte) = pattern.next() {
+        let literal = if byte == b'\\' { pattern.next() } else { Some(byte) };
+        reached = match (byte, reached.first()) {
+            (_, None) => return false,
+            (b'*', Some(&first)) => (first..=text.len()).collect(),
+            _ => reached.into_iter().filter(|&at| text.get(at).copied() == literal).map(|at| at + 1).collect(),
+        };
     }
-    parts
-}
-
-fn wildcard(parts: &[String], text: &str) -> bool {
-    let [first, middle @ .., last] = parts else { return parts.iter().all(|only| only == text) };
-    let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
-    for part in middle {
-        // The earliest place leaves the most for what follows.
-        let Some(at) = rest.find(part.as_str()) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last.as_str())
+    reached.contains(&text.len())
 }
 
 #[cfg(test)]
@@ -184,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_field_matches_as_eventbridge_says() {
-        let there = Some("PutBucketAcl");
+        let there = Field::Text("PutBucketAcl");
         for (matcher, field, matches) in [
             (json!("PutBucketAcl"), there, true),
             (json!("putbucketacl"), there, false),
@@ -211,13 +205,19 @@ mod tests {
             (json!({"anything-but": {"equals-ignore-case": ["putbucketacl"]}}), there, false),
             (json!({"exists": true}), there, true),
             (json!({"exists": false}), there, false),
-            (json!({"exists": false}), None, true),
-            (json!({"exists": true}), None, false),
+            (json!({"exists": false}), Field::Absent, true),
+            (json!({"exists": true}), Field::Absent, false),
             // A field that is not there is not anything either.
-            (json!({"anything-but": ["CreateBucket"]}), None, false),
-            (json!({"prefix": ""}), None, false),
+            (json!({"anything-but": ["CreateBucket"]}), Field::Absent, false),
+            (json!({"prefix": ""}), Field::Absent, false),
             (json!(null), there, false),
             (json!({"numeric": [">", 1]}), there, false),
+            (json!(true), Field::Flag(true), true),
+            (json!(true), Field::Flag(false), false),
+            // Text is no flag.
+            (json!("true"), Field::Flag(true), false),
+            (json!(true), Field::Text("true"), false),
+            (json!({"exists": true}), Field::Flag(false), true),
             (json!({"Fn::Sub": "PutBucketAcl"}), there, true),
         ] {
             let read = Matcher::parse(&matcher).map(|read| read.matches(field));
@@ -233,7 +233,11 @@ mod tests {
             json!("s3.${AWS::URLSuffix}"),
             json!({"anything-but": {"prefix": ["${Prefix}"]}}),
         ] {
-            assert_eq!(Matcher::parse(&matcher).map(|read| read.matches(Some("PutBucketAcl"))), Ok(None), "{matcher}");
+            assert_eq!(
+                Matcher::parse(&matcher).map(|read| read.matches(Field::Text("PutBucketAcl"))),
+                Ok(None),
+                "{matcher}"
+            );
         }
     }
 

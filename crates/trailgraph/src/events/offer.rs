@@ -4,8 +4,7 @@
 //! gets in future under such a prefix.
 
 use bucket_state::{Call, supported};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::names;
 
@@ -18,35 +17,13 @@ pub(crate) const SOURCE: &str = "aws.s3";
 /// S3 as CloudTrail calls it.
 pub(crate) const EVENT_SOURCE: &str = "s3.amazonaws.com";
 
-/// A pattern in the order in which people read one.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Offer<'a> {
-    source: [&'a str; 1],
-    detail_type: [&'a str; 1],
-    detail: Detail<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Detail<'a> {
-    event_source: [&'a str; 1],
-    event_name: Vec<&'a str>,
-    error_code: [Value; 1],
-}
-
-/// The pattern that takes these calls where they succeed, on one line: white space counts.
+/// The pattern that takes these calls where they succeed, in the order in which people read one and on one line: white
+/// space counts.
 pub(crate) fn pattern(calls: &[&Call]) -> String {
-    let offer = Offer {
-        source: [SOURCE],
-        detail_type: [DETAIL_TYPE],
-        detail: Detail {
-            event_source: [EVENT_SOURCE],
-            event_name: calls.iter().map(|call| call.name).collect(),
-            error_code: [json!({"exists": false})],
-        },
-    };
-    serde_json::to_string(&offer).expect("text and lists are always JSON")
+    let names = calls.iter().map(|call| call.name).collect::<Value>();
+    format!(
+        r#"{{"source":["{SOURCE}"],"detail-type":["{DETAIL_TYPE}"],"detail":{{"eventSource":["{EVENT_SOURCE}"],"eventName":{names},"errorCode":[{{"exists":false}}]}}}}"#
+    )
 }
 
 /// The calls of these names or aliases, in the catalogue's order; all, where no name is given.
@@ -57,8 +34,8 @@ pub(crate) fn chosen(only: &[String]) -> Result<Vec<&'static Call>, String> {
     let is = |call: &Call, name: &str| call.name == name || call.aliases.contains(&name);
     for name in only {
         if !supported().iter().any(|call| is(call, name)) {
-            let near = names::nearest(name).join(", ");
-            return Err(format!("--only {name}: no event that is folded; the nearest are {near}"));
+            let mend = names::meant(name).map_or("see `trailgraph events`".into(), |right| format!("it is {right}"));
+            return Err(format!("--only {name}: no event that is folded; {mend}"));
         }
     }
     let wanted = |call: &&Call| only.is_empty() || only.iter().any(|name| is(call, name));

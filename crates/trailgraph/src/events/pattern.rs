@@ -1,34 +1,44 @@
 //! EventBridge patterns.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::matcher::{Matcher, any};
+use super::matcher::{Field, Matcher, any};
 
 /// `$or` multiplies: EventBridge takes no more combinations than this.
 const ALTERNATIVES_MAX: usize = 1_000;
 
 /// A pattern without `$or`: all of its fields must match, each by one of its entries. Fields are written with dots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields(BTreeMap<String, Vec<Matcher>>);
+pub(crate) struct Fields(BTreeMap<Rc<str>, Rc<[Matcher]>>);
 
 impl Fields {
-    /// What a field may be, where the pattern speaks of it.
-    pub(crate) fn get(&self, field: &str) -> Option<&[Matcher]> {
-        self.0.get(field).map(Vec::as_slice)
+    fn one(field: &str, matchers: Rc<[Matcher]>) -> Self {
+        Self(BTreeMap::from([(field.into(), matchers)]))
     }
 
-    /// Whether an event with this text in this field, or without it, passes; nothing where that is not known.
-    pub(crate) fn passes(&self, field: &str, value: Option<&str>) -> Option<bool> {
+    /// What a field may be, where the pattern speaks of it.
+    pub(crate) fn get(&self, field: &str) -> Option<&[Matcher]> {
+        self.0.get(field).map(AsRef::as_ref)
+    }
+
+    /// Whether an event with this in the field passes; nothing where that is not known.
+    pub(crate) fn passes<'a>(&self, field: &str, value: impl Into<Field<'a>>) -> Option<bool> {
         // What CloudFormation fills in whole speaks of the fields within, too.
         let whole = || field.split_once('.').and_then(|(whole, _)| self.get(whole));
-        self.get(field).or_else(whole).map_or(Some(true), |matchers| any(matchers, value))
+        self.get(field).or_else(whole).map_or(Some(true), |matchers| any(matchers, value.into()))
+    }
+
+    fn with(mut self, other: &Self) -> Self {
+        self.0.extend(other.0.iter().map(|(field, matchers)| (Rc::clone(field), Rc::clone(matchers))));
+        self
     }
 
     /// The fields that it speaks of.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.keys().map(AsRef::as_ref)
     }
 }
 
@@ -51,25 +61,20 @@ fn flatten(path: &str, object: &Map<String, Value>) -> Result<Vec<Fields>, Strin
         let parts = match value {
             Value::Array(arms) if name == "$or" => either(path, arms)?,
             Value::Array(entries) => vec![leaf(&field, entries)?],
-            Value::Object(inner) if is_function(inner) => {
-                vec![Fields(BTreeMap::from([(field, vec![Matcher::parse(value)?])]))]
-            }
+            Value::Object(inner) if is_function(inner) => vec![Fields::one(&field, [Matcher::parse(value)?].into())],
             Value::Object(inner) => flatten(&field, inner)?,
             other => return Err(format!("{field} is {other}; EventBridge wants a list, such as [{other}]")),
         };
         if alternatives.len() * parts.len() > ALTERNATIVES_MAX {
             return Err(format!("$or makes more than {ALTERNATIVES_MAX} combinations"));
         }
-        let joined = |left: &Fields| {
-            parts.iter().map(|right| Fields(left.0.iter().chain(&right.0).map(clone).collect())).collect::<Vec<_>>()
+        alternatives = match parts.as_slice() {
+            // Most fields have no alternatives: what is there is not copied for each of them.
+            [only] => alternatives.into_iter().map(|left| left.with(only)).collect(),
+            _ => alternatives.iter().flat_map(|left| parts.iter().map(|right| left.clone().with(right))).collect(),
         };
-        alternatives = alternatives.iter().flat_map(joined).collect();
     }
     Ok(alternatives)
-}
-
-fn clone((field, matchers): (&String, &Vec<Matcher>)) -> (String, Vec<Matcher>) {
-    (field.clone(), matchers.clone())
 }
 
 fn either(path: &str, arms: &[Value]) -> Result<Vec<Fields>, String> {
@@ -86,7 +91,7 @@ fn leaf(field: &str, entries: &[Value]) -> Result<Fields, String> {
         return Err(format!("{field} is an empty list"));
     }
     let matchers: Result<_, _> = entries.iter().map(Matcher::parse).collect();
-    Ok(Fields(BTreeMap::from([(field.into(), matchers.map_err(|error| format!("{field}: {error}"))?)])))
+    Ok(Fields::one(field, matchers.map_err(|error| format!("{field}: {error}"))?))
 }
 
 /// Whether a function of CloudFormation's stands for the value.
@@ -109,8 +114,8 @@ mod tests {
         let alternatives = parse(&pattern).unwrap();
         let fields: Vec<Vec<&str>> = alternatives.iter().map(|fields| fields.names().collect()).collect();
         assert_eq!(fields, [["account", "source"], ["detail.eventName", "source"]]);
-        assert_eq!(alternatives[1].passes("detail.eventName", Some("PutBucketAcl")), Some(true));
-        assert_eq!(alternatives[0].passes("detail.eventName", None), Some(true));
+        assert_eq!(alternatives[1].passes("detail.eventName", "PutBucketAcl"), Some(true));
+        assert_eq!(alternatives[0].passes("detail.eventName", Field::Absent), Some(true));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! CloudFormation templates, SAM's included.
 
 use serde_json::{Map, Value};
-use yaml_serde::Value as Yaml;
 
 use super::forms::Rule;
 
@@ -29,46 +28,6 @@ pub(crate) fn rules(resources: &Map<String, Value>) -> Vec<Rule> {
 fn rule(name: String, properties: &Value, key: &str) -> Option<Rule> {
     let properties = properties.as_object()?;
     Some(Rule::new(Some(name), properties.get(key)?, properties))
-}
-
-/// YAML as JSON: `!Sub x` becomes `{"Fn::Sub": "x"}`, as CloudFormation reads it.
-///
-/// # Errors
-/// Where a key is no text.
-pub(crate) fn json(yaml: Yaml) -> Result<Value, String> {
-    Ok(match yaml {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(value) => Value::Bool(value),
-        Yaml::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(whole), _) => whole.into(),
-            (None, Some(whole)) => whole.into(),
-            (None, None) => number.as_f64().into(),
-        },
-        Yaml::String(text) => Value::String(text),
-        Yaml::Sequence(values) => values.into_iter().map(json).collect::<Result<_, _>>()?,
-        Yaml::Mapping(pairs) => pairs
-            .into_iter()
-            .map(|(name, value)| Ok((key(name)?, json(value)?)))
-            .collect::<Result<Map<_, _>, String>>()?
-            .into(),
-        Yaml::Tagged(tagged) => {
-            let tag = tagged.tag.to_string();
-            let name = match tag.trim_start_matches('!') {
-                plain @ ("Ref" | "Condition") => plain.into(),
-                function => format!("Fn::{function}"),
-            };
-            Value::Object(Map::from_iter([(name, json(tagged.value)?)]))
-        }
-    })
-}
-
-fn key(name: Yaml) -> Result<String, String> {
-    match name {
-        Yaml::String(text) => Ok(text),
-        Yaml::Number(number) => Ok(number.to_string()),
-        Yaml::Bool(value) => Ok(value.to_string()),
-        other => Err(format!("a key is {other:?}; expected a text")),
-    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,26 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 }
 
 #[test]
+fn the_traffic_differs_in_its_times_only_wherever_the_clock_stands() {
+    let timeless = |start_ms| {
+        let mut records = records(Traffic { start_ms, events: 5_000, ..traffic(9) });
+        for record in &mut records {
+            record["eventTime"].take();
+            record["userIdentity"]["sessionContext"]["attributes"]["creationDate"].take();
+            for time in ["startTime", "endTime", "turnAroundTime"] {
+                record["additionalEventData"][time].take();
+            }
+        }
+        records
+    };
+    let start_ms = Traffic::default().start_ms;
+    let whole = timeless(start_ms);
+    for later_ms in [1, 500, 999, 86_400_123] {
+        assert!(timeless(start_ms + later_ms) == whole, "{later_ms} ms later");
+    }
+}
+
+#[test]
 fn as_many_events_come_as_were_asked_for() {
     assert_eq!(traffic(1).generate().count(), 20_000);
     assert_eq!(Traffic { events: 0, ..traffic(1) }.generate().count(), 0);
