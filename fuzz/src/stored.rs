@@ -2,11 +2,8 @@
 
 use bucket_state::{AccountLevel, ResourceId, ResourceState, project};
 
-const RESOURCES: [&str; 3] = [
-    "arn:aws:s3:::ledger",
-    "arn:aws:iam::111122223333:root",
-    "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers",
-];
+const RESOURCES: [&str; 3] =
+    ["arn:aws:s3:::ledger", "arn:aws:iam::111122223333:root", "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers"];
 
 /// Reads `bytes` as a stored state; what can be read can be stored again, and shown, whatever resource it is of.
 ///

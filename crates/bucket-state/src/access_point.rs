@@ -52,7 +52,7 @@ fn policy(point: &Living<'_>, entity: &mut Entity) {
         Known::Set(body) => {
             let value = body.value();
             let document = &value["PutAccessPointPolicyRequest"]["Policy"];
-            Policy::read(document, point.id.as_str()).map(|policy| policy.public)
+            Policy::read(document, point.id.as_str()).and_then(|policy| policy.public)
         }
         Known::Cleared | Known::Default => Some(false),
         Known::Unknown(_) => None,

@@ -125,6 +125,9 @@ impl Grants {
     fn header(&mut self, name: &str, grantees: &Value) {
         let name = name.to_ascii_lowercase();
         let permission = name.strip_prefix("x-amz-grant-").map(|name| name.to_ascii_uppercase().replace('-', "_"));
+        if items(grantees).is_empty() {
+            self.maybe_more = true;
+        }
         for grantees in items(grantees) {
             for grantee in text(grantees).unwrap_or_default().split(',') {
                 self.add(header_grantee(grantee), permission.clone());
@@ -189,6 +192,7 @@ mod tests {
             json!({"AccessControlPolicy": {"AccessControlList": {"Grant": {"Permission": "READ"}}}}),
             json!({"accessControlList": "1"}),
             json!({"accessControlList": {"x-amz-grant-read": "everybody"}}),
+            json!({"x-amz-grant-read": ""}),
         ] {
             assert_eq!(Grants::read(&body).are_public(), None, "{body}");
         }

@@ -217,10 +217,10 @@ impl Call {
     }
 }
 
-/// The request parameters that can carry an access control list.
+/// The request parameters that can carry an access control list: a document, or headers.
 pub(crate) const ACL_KEYS: &[&str] = &[
-    "x-amz-acl",
     "AccessControlPolicy",
+    "x-amz-acl",
     "accessControlList",
     "x-amz-grant-read",
     "x-amz-grant-write",
@@ -228,6 +228,8 @@ pub(crate) const ACL_KEYS: &[&str] = &[
     "x-amz-grant-write-acp",
     "x-amz-grant-full-control",
 ];
+/// Those of a creation, whose document is another one.
+pub(crate) const ACL_HEADERS: &[&str] = ACL_KEYS.split_at(1).1;
 
 const fn call(name: &'static str, effect: Effect) -> Call {
     Call { name, aliases: &[], kind: Kind::Bucket, effect }

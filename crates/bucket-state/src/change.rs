@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::body::{self, Body};
-use crate::catalogue::{ACL_KEYS, Call, Effect, Facet, Recorded};
+use crate::catalogue::{ACL_HEADERS, ACL_KEYS, Call, Effect, Facet, Recorded};
 use crate::event::{Change, TagChange};
 use crate::keyed::TAGS_MAX;
 use crate::parameters::{self, BODY_BYTES_MAX, Parameters, Told, TooDeep, must_not_be_deep};
@@ -60,7 +60,7 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
 /// What a creation writes besides: the ACL always, since whoever names none gets a private one; ownership and tags
 /// only where they are named.
 fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, TooDeep> {
-    let acl = match setting(parameters.told(ACL_KEYS), BODY_BYTES_MAX)? {
+    let acl = match setting(parameters.told(ACL_HEADERS), BODY_BYTES_MAX)? {
         Setting::Unknown(Unknown::NotRecorded) => Setting::Set(Body::from_parts([("x-amz-acl", "\"private\"")])),
         told => told,
     };
@@ -70,11 +70,15 @@ fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, To
         told => writes.push((Facet::Ownership, told)),
     }
     match parameters.document(CREATION_ROOT) {
-        Err(Unknown::Omitted) => writes.push((Facet::Tags, Setting::Unknown(Unknown::Omitted))),
+        Err(Unknown::NotRecorded) if parameters.has_no_document(CREATION_ROOT) => {}
+        Err(why) => writes.push((Facet::Tags, Setting::Unknown(why))),
+        Ok(parts) if parts.iter().any(|(_, json)| json.len() > BODY_BYTES_MAX) => {
+            writes.push((Facet::Tags, Setting::Unknown(Unknown::TooLarge)));
+        }
         Ok(parts) if !parameters::parsed(&parts)?["Tags"].is_null() => {
             writes.push((Facet::Tags, setting(Ok(parts), BODY_BYTES_MAX)?));
         }
-        _ => {}
+        Ok(_) => {}
     }
     Ok(Change::Create { writes, proves_new: region != "us-east-1" })
 }
@@ -82,9 +86,11 @@ fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, To
 fn told<'a>(parameters: &Parameters<'a>, recorded: Recorded) -> Told<'a> {
     match recorded {
         Recorded::Xml(root) => parameters.document(root),
-        Recorded::Acl => match parameters.told(ACL_KEYS) {
-            Err(Unknown::NotRecorded) => parameters.document("AccessControlPolicy"),
-            told => told,
+        Recorded::Acl => match (parameters.told(ACL_KEYS), parameters.has_document_besides(ACL_KEYS)) {
+            (Err(Unknown::NotRecorded), true) => parameters.document("AccessControlPolicy"),
+            // A header and a document of another root: nobody knows which of them counted.
+            (Ok(_), true) => Err(Unknown::NotRecorded),
+            (told, _) => told,
         },
         Recorded::Keys(keys) => parameters.told(keys),
         Recorded::Never => Err(Unknown::NotRecorded),

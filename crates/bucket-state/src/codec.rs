@@ -1,4 +1,4 @@
-//! Stored states: a schema version, the checksum of the JSON, and the JSON deflated from a dictionary of what states
+//! Stored states: a schema version, a checksum of it and the JSON, and the JSON deflated from a dictionary of what states
 //! commonly hold, which halves them. Version 1 had neither checksum nor dictionary.
 
 use std::io::{Read, Write};
@@ -56,7 +56,7 @@ impl ResourceState {
         let mut deflater = Compress::new(LEVEL, ZLIB_HEADER);
         deflater.set_dictionary(DICTIONARY_2).expect("a new deflater takes a dictionary");
         let mut bytes = vec![SCHEMA_VERSION];
-        bytes.extend(checksum(&json));
+        bytes.extend(checksum(SCHEMA_VERSION, &json));
         let mut encoder = ZlibEncoder::new_with_compress(bytes, deflater);
         encoder.write_all(&json).and_then(|()| encoder.finish()).expect("memory takes every write")
     }
@@ -70,6 +70,9 @@ impl ResourceState {
         let (&version, rest) = bytes.split_first().ok_or_else(|| damaged("it is empty".into()))?;
         if version > SCHEMA_VERSION {
             return Err(DecodeError::Newer(version));
+        }
+        if version == 0 {
+            return Err(damaged("there is no schema version 0".into()));
         }
         let mut inflater = Decompress::new(ZLIB_HEADER);
         let (sum, deflated) = match rest.split_first_chunk() {
@@ -88,7 +91,7 @@ impl ResourceState {
         if json.len() > STATE_BYTES_MAX {
             return Err(damaged(format!("it is larger than {} MiB", STATE_BYTES_MAX >> 20)));
         }
-        if sum.is_some_and(|sum| sum != checksum(&json)) {
+        if sum.is_some_and(|sum| sum != checksum(version, &json)) {
             return Err(damaged("its checksum differs".into()));
         }
         let mut state: Self = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
@@ -99,8 +102,9 @@ impl ResourceState {
     }
 }
 
-fn checksum(json: &[u8]) -> [u8; 4] {
+fn checksum(version: u8, json: &[u8]) -> [u8; 4] {
     let mut crc = Crc::new();
+    crc.update(&[version]);
     crc.update(json);
     crc.sum().to_be_bytes()
 }

@@ -19,6 +19,11 @@ impl Creations {
         self.0.iter()
     }
 
+    /// Whether earlier ones may have been dropped.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= CREATIONS_MAX
+    }
+
     /// Joins one creation; tells whether that changed anything.
     pub(crate) fn add(&mut self, origin: Arc<Origin>) -> bool {
         let place = self.0.partition_point(|known| known.stamp < origin.stamp);

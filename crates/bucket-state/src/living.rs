@@ -96,7 +96,9 @@ impl<'a> Living<'a> {
     /// Whether the bucket was made under AWS's defaults of 2023 (all public access blocked, ACLs disabled);
     /// nothing where the time of its creation leaves that open.
     pub(crate) fn has_secure_defaults(&self) -> Option<bool> {
+        // Where the first ones were dropped, the least that is known is no more than a bound.
         let created = self.created().map(|origin| origin.stamp.second);
+        let created = created.filter(|second| *second < SECURE_DEFAULTS_BEGIN || !self.state.creations.is_full());
         let deleted = self.state.deleted.as_ref().map(Register::second);
         match (created, deleted) {
             (Some(second), _) if second < SECURE_DEFAULTS_BEGIN => Some(false),

@@ -61,7 +61,27 @@ impl<'a> Parameters<'a> {
     pub(crate) fn told(&self, keys: &[&'static str]) -> Told<'a> {
         self.not_omitted()?;
         let told: Vec<_> = keys.iter().filter_map(|key| Some((*key, self.get(key)?))).collect();
+        if told.iter().any(|(_, json)| is_omitted(json)) {
+            return Err(Unknown::Omitted);
+        }
         if told.is_empty() { Err(Unknown::NotRecorded) } else { Ok(told) }
+    }
+
+    /// Whether there is a document under a root that is none of `keys`.
+    pub(crate) fn has_document_besides(&self, keys: &[&str]) -> bool {
+        self.documents().any(|(key, _)| !keys.contains(&key))
+    }
+
+    /// Whether nothing stands under `root`, and no document under any other.
+    pub(crate) fn has_no_document(&self, root: &str) -> bool {
+        self.get(root).is_none() && self.documents().next().is_none()
+    }
+
+    /// Everything that can be an XML document.
+    fn documents(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        const OTHERS: &[&str] = &["accessControlList", "bucketName", "Host", "host"];
+        let all = self.0.iter().map(|(key, value)| (key.as_ref(), value.get()));
+        all.filter(|(key, json)| json.starts_with('{') && !OTHERS.contains(key))
     }
 
     /// The XML document that the request carried, as if under its expected root: S3 takes any, and the record shows
@@ -69,12 +89,11 @@ impl<'a> Parameters<'a> {
     /// which of them counted.
     pub(crate) fn document(&self, root: &'static str) -> Told<'a> {
         self.not_omitted()?;
-        let is_document = |key: &str, json: &str| json.starts_with('{') && key != "accessControlList";
-        let mut others = self.0.iter().filter(|(key, value)| *key != root && is_document(key, value.get()));
+        let mut others = self.documents().filter(|(key, _)| *key != root);
         let document = match (self.get(root), others.next(), others.next()) {
             (Some(expected), ..) if expected.starts_with('{') => expected,
             (Some("\"\""), None, _) => "\"\"",
-            (None, Some((_, only)), None) => only.get(),
+            (None, Some((_, only)), None) => only,
             _ => return Err(Unknown::NotRecorded),
         };
         if is_omitted(document) { Err(Unknown::Omitted) } else { Ok(vec![(root, document)]) }

@@ -17,7 +17,8 @@ const ACTIONS_MAX: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(crate) statements: usize,
-    pub(crate) public: bool,
+    /// Nothing where no statement that can be judged is public, and there is one that cannot.
+    pub(crate) public: Option<bool>,
     /// Whether every request without TLS for an object of the bucket is denied, whoever makes it.
     pub(crate) secure_transport: bool,
     /// By principal, as written: the actions, and whether every statement about it has a condition.
@@ -36,8 +37,7 @@ pub(crate) struct Allowance {
 
 impl Policy {
     /// Reads the policy document of `resource` (the ARN of a bucket or an access point), parsed or recorded as text;
-    /// nothing where it is no policy, or has a statement of which nobody can say whether it allows. Of members that a
-    /// text gives twice, the last is read.
+    /// nothing where it is no policy. Of members that a text gives twice, the last is read.
     pub(crate) fn read(document: &Value, resource: &str) -> Option<Self> {
         let reparsed;
         let document = match document {
@@ -48,11 +48,10 @@ impl Policy {
             other => other,
         };
         let statements = document.get("Statement").filter(|node| !node.is_null()).map(list)?;
-        let has_effect = |statement: &Value| matches!(statement["Effect"].as_str(), Some("Allow" | "Deny"));
-        if !statements.iter().all(has_effect) {
+        if !statements.iter().all(Value::is_object) {
             return None;
         }
-        let mut policy = Self { statements: statements.len(), ..Self::default() };
+        let mut policy = Self { statements: statements.len(), public: Some(false), ..Self::default() };
         for statement in statements {
             policy.add(statement, resource);
         }
@@ -60,11 +59,16 @@ impl Policy {
     }
 
     fn add(&mut self, statement: &Value, resource: &str) {
-        if statement["Effect"] == "Deny" {
-            self.secure_transport |= transport::denies_plain_http(statement, resource);
-        } else {
-            self.public |= public::is_granted_to_the_public(statement, resource);
-            self.allow(statement);
+        match statement["Effect"].as_str() {
+            Some("Deny") => self.secure_transport |= transport::denies_plain_http(statement, resource),
+            Some("Allow") => {
+                if public::is_granted_to_the_public(statement, resource) {
+                    self.public = Some(true);
+                }
+                self.allow(statement);
+            }
+            _ if self.public == Some(true) => {}
+            _ => self.public = None,
         }
     }
 

@@ -193,15 +193,19 @@ impl Record<'_> {
         Ok(actor.map(Into::into))
     }
 
+    /// What the copies of one cross-account call have in common.
+    fn shared(&self) -> Option<&str> {
+        self.shared_event_id.as_deref().filter(|shared| !shared.is_empty())
+    }
+
     fn stamp(&self, arrived_ms: i64) -> Result<Stamp, Refused> {
         let refuse = |reason, message| Err(Refused::Malformed(reason, message));
         if let Some(version) = self.event_version.as_deref().filter(|version| !version.starts_with("1.")) {
             return refuse(Malformed::UnsupportedVersion, format!("eventVersion {version:?} is not 1.x"));
         }
         let own = bounded("eventID", &self.event_id, IDENTITY_BYTES_MAX)?;
-        let shared = self.shared_event_id.as_deref().unwrap_or_default();
-        let shared = bounded("sharedEventID", shared, IDENTITY_BYTES_MAX)?;
-        let identity = if shared.is_empty() { own } else { shared };
+        let shared = self.shared().map(|shared| bounded("sharedEventID", shared, IDENTITY_BYTES_MAX)).transpose()?;
+        let identity = shared.unwrap_or(own);
         if identity.is_empty() {
             return refuse(Malformed::UnexpectedShape, "eventID is empty".into());
         }
@@ -214,7 +218,7 @@ impl Record<'_> {
             return refuse(Malformed::FutureEvent, message);
         }
         // The copies of a cross-account call must have one stamp, and only one of them may have this.
-        let end_time = self.additional_event_data.as_ref().and_then(|data| data.end_time).filter(|_| shared.is_empty());
+        let end_time = self.additional_event_data.as_ref().and_then(|data| data.end_time).filter(|_| shared.is_none());
         let millis = end_time.and_then(|json| parameters::small(json.get())).and_then(|text| text.parse().ok());
         Ok(Stamp { second, millis, identity: identity.into() })
     }

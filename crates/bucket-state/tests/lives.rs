@@ -292,3 +292,17 @@ fn a_creation_whose_request_was_left_out_does_not_tell_the_acl() {
     let created = [at(1.0, "CreateBucket", json!({"omitted": true}))];
     assert_eq!(property(&created, "aclPublic"), Value::Null);
 }
+
+#[test]
+fn of_a_bucket_created_more_often_than_is_kept_the_first_time_is_not_known() {
+    let year = |year: u32, second: u32, call: &str| {
+        let record =
+            with(at(0.0, call, json!({})), json!({"awsRegion": "us-east-1", "eventID": format!("{year}-{second}")}));
+        with(record, json!({"eventTime": format!("{year}-06-01T00:00:{second:02}Z")}))
+    };
+    let early = [year(2021, 0, "DeleteBucket"), year(2021, 1, "CreateBucket")];
+    assert_eq!(property(&early, "objectOwnership"), json!("ObjectWriter"));
+    let again = (0..16).map(|second| year(2024, second, "CreateBucket"));
+    let records: Vec<Value> = early.into_iter().chain(again).collect();
+    assert_eq!(property(&records, "objectOwnership"), Value::Null);
+}

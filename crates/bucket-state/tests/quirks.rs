@@ -142,23 +142,23 @@ fn an_empty_element_is_an_empty_object() {
         "PutBucketAcl /AccessControlPolicy/AccessControlList/Grant": ["aclPublic aws_s3_bucket_grant", [false, []]],
         // Whom the grant is for, nobody knows.
         "PutBucketAcl /AccessControlPolicy/AccessControlList/Grant/Grantee": ["aclPublic aws_s3_bucket_grant", [null, []]],
-        "PutBucketEncryption /ServerSideEncryptionConfiguration/Rule": ["encryptionAlgorithm bucketKeyEnabled", ["AES256", false]],
+        // S3 demands what is empty here: of what lacks it, nothing is known.
+        "PutBucketEncryption /ServerSideEncryptionConfiguration/Rule": ["encryptionAlgorithm bucketKeyEnabled", [null, null]],
         "PutBucketEncryption /ServerSideEncryptionConfiguration/Rule/ApplyServerSideEncryptionByDefault":
             ["encryptionAlgorithm bucketKeyEnabled", ["AES256", true]],
         "PutBucketLogging /BucketLoggingStatus/LoggingEnabled": ["loggingEnabled loggingTargetBucket", [false, null]],
-        "PutBucketLifecycle /LifecycleConfiguration": ["lifecycleEnabled lifecycleRuleCount expirationDays", [false, 0, null]],
-        "PutBucketLifecycle /LifecycleConfiguration/Rule": ["lifecycleEnabled lifecycleRuleCount expirationDays", [false, 0, null]],
+        "PutBucketLifecycle /LifecycleConfiguration": ["lifecycleEnabled lifecycleRuleCount expirationDays", [null, null, null]],
+        "PutBucketLifecycle /LifecycleConfiguration/Rule": ["lifecycleEnabled lifecycleRuleCount expirationDays", [null, null, null]],
         "PutBucketLifecycle /LifecycleConfiguration/Rule/Expiration": ["lifecycleEnabled lifecycleRuleCount expirationDays", [true, 1, null]],
-        "PutBucketReplication /ReplicationConfiguration": ["replicationEnabled destinationBuckets", [false, null]],
-        "PutBucketReplication /ReplicationConfiguration/Rule": ["replicationEnabled destinationBuckets", [false, null]],
+        "PutBucketReplication /ReplicationConfiguration": ["replicationEnabled destinationBuckets", [null, null]],
+        "PutBucketReplication /ReplicationConfiguration/Rule": ["replicationEnabled destinationBuckets", [null, null]],
         "PutBucketReplication /ReplicationConfiguration/Rule/Destination": ["replicationEnabled destinationBuckets", [true, null]],
-        "PutBucketObjectLockConfiguration /ObjectLockConfiguration": ["objectLockEnabled retentionPeriod", [false, null]],
+        "PutBucketObjectLockConfiguration /ObjectLockConfiguration": ["objectLockEnabled retentionPeriod", [null, null]],
         "PutBucketObjectLockConfiguration /ObjectLockConfiguration/Rule": ["objectLockEnabled retentionPeriod", [true, null]],
         "PutBucketObjectLockConfiguration /ObjectLockConfiguration/Rule/DefaultRetention": ["objectLockEnabled retentionPeriod", [true, null]],
-        // S3 takes no ownership without a rule: nobody knows what this was, and it is not shown as cleared.
         "PutBucketOwnershipControls /OwnershipControls": ["objectOwnership", [null]],
         "PutBucketOwnershipControls /OwnershipControls/Rule": ["objectOwnership", [null]],
-        "PutBucketTagging /Tagging": ["tags tag.team", [[], null]],
+        "PutBucketTagging /Tagging": ["tags tag.team", [null, null]],
         "PutBucketTagging /Tagging/TagSet": ["tags tag.team", [[], null]],
         "PutBucketTagging /Tagging/TagSet/Tag": ["tags tag.team", [[], null]],
         "CreateBucket /CreateBucketConfiguration/Tags": ["tags tag.made-by", [[], null]],
@@ -173,12 +173,10 @@ fn an_empty_element_is_an_empty_object() {
             ["inventoryEnabled aws_s3_bucket_publishes_inventory_report", [true, ["arn:aws:s3:::reports"]]],
         "PutBucketWebsite /WebsiteConfiguration": ["websiteEnabled websiteRedirect", [true, null]],
         "PutBucketWebsite /WebsiteConfiguration/RedirectAllRequestsTo": ["websiteEnabled websiteRedirect", [true, null]],
-        "PutBucketCors /CORSConfiguration": ["corsEnabled corsAllowedOrigins", [true, null]],
-        // S3 demands the only member of each of these: of what has none, nothing is known.
+        "PutBucketCors /CORSConfiguration": ["corsEnabled corsAllowedOrigins", [null, null]],
         "PutBucketRequestPayment /RequestPaymentConfiguration": ["requesterPays", [null]],
         "PutBucketAbac /AbacStatus": ["abacEnabled", [null]],
         "PutAccountPublicAccessBlock /PublicAccessBlockConfiguration": ["blockPublicAcls restrictPublicBuckets", [false, false]],
-        // S3 demands the bucket.
         "CreateAccessPoint /CreateAccessPointRequest": ["bucketName networkOrigin restrictPublicBuckets", [null, null, null]],
         "CreateAccessPoint /CreateAccessPointRequest/VpcConfiguration":
             ["bucketName networkOrigin restrictPublicBuckets", ["ledger", "Internet", true]],
@@ -581,8 +579,16 @@ fn a_document_that_is_none_or_stands_beside_another_makes_its_facet_unknown() {
     assert_eq!(shown("PutBucketVersioning", decoy, "versioningEnabled"), json!(true));
 
     let grant = json!({"Permission": "READ", "Grantee": {"URI": ALL_USERS}});
-    let hidden = json!({"Other": {"AccessControlList": {"Grant": grant}}, "accessControlList": "1"});
-    assert_eq!(shown("PutBucketAcl", hidden, "aclPublic"), Value::Null);
+    for decoy in ["accessControlList", "x-amz-grant-read", "x-amz-acl"] {
+        let hidden = json!({"Other": {"AccessControlList": {"Grant": grant}}, decoy: "private"});
+        assert_eq!(shown("PutBucketAcl", hidden, "aclPublic"), Value::Null, "{decoy}");
+    }
+    for (case, configuration) in [("a number", json!(7)), ("empty", json!(""))] {
+        let parameters = json!({"CreateBucketConfiguration": configuration, "Other": {"Tags": {"Tag": []}}});
+        assert_eq!(shown("CreateBucket", parameters, "tags"), Value::Null, "{case}");
+    }
+    let left_out = json!({"bucketPolicy": {"omitted": true}});
+    assert_eq!(shown("PutBucketPolicy", left_out, "policyPublic"), Value::Null);
     assert_eq!(
         shown("CreateBucket", json!({"x-amz-grant-read": format!("uri=\"{ALL_USERS}\"")}), "aclPublic"),
         json!(true)

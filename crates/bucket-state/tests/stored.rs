@@ -70,10 +70,15 @@ fn the_dictionary_of_version_2_is_what_it_was() {
 #[test]
 fn a_stored_state_of_which_a_byte_has_changed_is_damaged() {
     let bytes = terraform(1).encode();
-    for at in 1..bytes.len() {
+    for (at, bit) in (0..bytes.len()).flat_map(|at| [1, 2, 128].map(|bit| (at, bit))) {
         let mut changed = bytes.clone();
-        changed[at] ^= 1;
-        assert!(matches!(ResourceState::decode(&changed), Err(DecodeError::Damaged(_))), "byte {at}");
+        changed[at] ^= bit;
+        match ResourceState::decode(&changed) {
+            Err(DecodeError::Damaged(_)) => {}
+            Err(DecodeError::Newer(_)) => assert_eq!(at, 0),
+            // The last byte ends with bits that mean nothing.
+            Ok(state) => assert!(at == bytes.len() - 1 && state == terraform(1), "bit {bit} of byte {at}"),
+        }
     }
     assert!(matches!(ResourceState::decode(&bytes[..3]), Err(DecodeError::Damaged(_))));
 }

@@ -48,8 +48,7 @@ impl FanOutWork<'_> {
     /// [`StoreError`]; what is not cleared is done again.
     pub async fn pass(&self, stop: &CancellationToken) -> Result<FanOutReport, StoreError> {
         let mut report = FanOutReport::default();
-        let adopt_after = i64::try_from(self.adopt_after.as_millis()).unwrap_or(i64::MAX);
-        for change in self.store.fan_outs(self.worker, (self.clock)().saturating_sub(adopt_after)).await? {
+        for change in self.claim().await? {
             if !self.mark_members(&change, stop, &mut report).await? {
                 break;
             }
@@ -57,6 +56,12 @@ impl FanOutWork<'_> {
             report.accounts += 1;
         }
         Ok(report)
+    }
+
+    /// What this worker is to do; done again meanwhile, it keeps others from taking it over.
+    async fn claim(&self) -> Result<Vec<FanOut>, StoreError> {
+        let (now_ms, adopt_after) = ((self.clock)(), i64::try_from(self.adopt_after.as_millis()).unwrap_or(i64::MAX));
+        self.store.claim_fan_outs(self.worker, now_ms.saturating_sub(adopt_after), now_ms).await
     }
 
     /// Tells whether all were marked.
@@ -77,6 +82,7 @@ impl FanOutWork<'_> {
             // They wait since now: the news of a large account must not go before that of all others.
             let mark = PendingMark { since_ms: (self.clock)(), ..change.mark };
             report.marked += self.store.mark(&members, mark).await?;
+            self.claim().await?;
         }
     }
 
@@ -117,20 +123,29 @@ impl FanOutWork<'_> {
         Ok(())
     }
 
-    /// Goes on until nothing is left for this worker; gives up when the store has not answered for `patience`.
+    /// Goes on until nothing is left for this worker; gives up when the store has failed for longer than `patience`.
     ///
     /// # Errors
     /// The failure that it gave up at.
     pub async fn drain(&self, patience: Duration) -> Result<FanOutReport, StoreError> {
-        let (begun, mut failures) = (Instant::now(), 0_u32);
+        let (mut total, mut failing_since, mut failures) = (FanOutReport::default(), None, 0_u32);
         loop {
             match self.pass(&CancellationToken::new()).await {
-                Err(error) if error.is_transient() && begun.elapsed() < patience => {
+                Ok(report) if report == FanOutReport::default() => return Ok(total),
+                Ok(FanOutReport { accounts, marked }) => {
+                    total.accounts += accounts;
+                    total.marked += marked;
+                    (failing_since, failures) = (None, 0);
+                }
+                Err(error) if error.is_transient() => {
+                    if failing_since.get_or_insert_with(Instant::now).elapsed() >= patience {
+                        return Err(error);
+                    }
                     tracing::warn!(%error, "the buckets of changed accounts could not all be marked; trying again");
                     tokio::time::sleep(back_off(failures)).await;
                     failures += 1;
                 }
-                done => return done,
+                Err(error) => return Err(error),
             }
         }
     }

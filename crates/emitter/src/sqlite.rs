@@ -190,8 +190,9 @@ fn is_being_written(path: &Path) -> bool {
 
 /// How SQLite is told that a file does not change while it is read, and so needs no lock and no file beside it.
 fn immutable_uri(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
     let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    format!("file:{path}?immutable=1")
+    format!("file:///{}?immutable=1", path.trim_start_matches('/'))
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

@@ -239,15 +239,21 @@ impl StateStore for SqliteStore {
         .await
     }
 
-    async fn fan_outs(&self, worker: &str, others_before_ms: i64) -> Result<Vec<FanOut>, StoreError> {
+    async fn claim_fan_outs(
+        &self,
+        worker: &str,
+        others_before_ms: i64,
+        now_ms: i64,
+    ) -> Result<Vec<FanOut>, StoreError> {
         let worker = worker.to_owned();
         self.with(move |connection| {
+            // Claimed and told in one statement, which writes nothing where there is nothing to do.
             let mut query = connection.prepare_cached(
-                "SELECT account, version, since, arrived, happened FROM fan_outs
-                 WHERE worker = ?1 OR since < ?2 ORDER BY since",
+                "UPDATE fan_outs SET worker = ?1, since = ?3 WHERE worker = ?1 OR since < ?2
+                 RETURNING account, version, since, arrived, happened",
             )?;
             query
-                .query_map((worker, others_before_ms), |row| {
+                .query_map((worker, others_before_ms, now_ms), |row| {
                     Ok(FanOut {
                         account: ResourceId::from(row.get_ref(0)?.as_str()?),
                         version: row.get::<_, i64>(1)?.cast_unsigned(),

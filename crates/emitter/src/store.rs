@@ -130,8 +130,10 @@ pub trait StateStore: Send + Sync {
     ) -> Result<Vec<ResourceId>, StoreError>;
 
     /// Accounts whose rows were saved with a mark and whose members have not all been marked since: those that this
-    /// worker saved, and those of others that have waited since before this time (milliseconds since 1970).
-    async fn fan_outs(&self, worker: &str, others_before_ms: i64) -> Result<Vec<FanOut>, StoreError>;
+    /// worker saved or claimed, and those of others that have waited since before `others_before_ms`, which it claims
+    /// now. All of them wait anew from `now_ms` on (milliseconds since 1970), so that no other takes them meanwhile.
+    async fn claim_fan_outs(&self, worker: &str, others_before_ms: i64, now_ms: i64)
+    -> Result<Vec<FanOut>, StoreError>;
 
     /// Clears an account's mark, if its row has not been saved again since.
     async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError>;

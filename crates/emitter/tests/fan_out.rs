@@ -91,6 +91,8 @@ async fn a_worker_that_dies_before_it_has_marked_the_buckets_leaves_them_to_anot
     window(&world.store, &[close_the_account(60)]).await;
     let heir = world.colleague("heir");
     assert_eq!(fan_out_by("heir", &heir, clock).await.unwrap(), report(0, 0), "the other may be at it");
+    assert_eq!(heir.claim_fan_outs("heir", NOW + 1, NOW + 10_001).await.unwrap().len(), 1);
+    assert_eq!(heir.claim_fan_outs("third", NOW + 10_001, NOW + 15_000).await.unwrap(), [], "it is the heir's now");
     assert_eq!(fan_out_by("heir", &heir, || NOW + 10_001).await.unwrap(), report(1, 1));
     // The marks are the heir's; they are emitted by whoever finds them.
     while world.outbox("heir").round(NOW).await.unwrap().is_some() {}
@@ -102,10 +104,10 @@ async fn an_account_that_changes_again_meanwhile_is_gone_through_again() {
     let world = World::new().await;
     window(&world.store, &open("app")).await;
     window(&world.store, &[close_the_account(60)]).await;
-    let under_way = world.store.fan_outs("worker", 0).await.unwrap().remove(0);
+    let under_way = world.store.claim_fan_outs("worker", 0, NOW).await.unwrap().remove(0);
     window(&world.store, &[open_the_account(120)]).await;
     world.store.end_fan_out(&under_way).await.unwrap();
-    let again = world.store.fan_outs("worker", 0).await.unwrap();
+    let again = world.store.claim_fan_outs("worker", 0, NOW).await.unwrap();
     assert_eq!(again.iter().map(|change| change.version).collect::<Vec<_>>(), [under_way.version + 1]);
 }
 

@@ -57,9 +57,9 @@ pub(super) fn policy(bucket: &Living<'_>, parts: &mut Parts) -> Option<bool> {
     entity.set("_rawData", document.as_str().map_or_else(|| document.to_string(), str::to_owned));
     let policy = Policy::read(&document, bucket_key);
     if let Some(policy) = &policy {
-        parts.entity.set("policyPublic", policy.public);
+        parts.entity.set_some("policyPublic", policy.public);
         parts.entity.set("secureTransport", policy.secure_transport);
-        entity.set("public", policy.public);
+        entity.set_some("public", policy.public);
         entity.set("statementCount", policy.statements);
         let names = policy.allows.keys().map(|(_, name)| name.clone());
         entity.set("principals", names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>());
@@ -71,7 +71,7 @@ pub(super) fn policy(bucket: &Living<'_>, parts: &mut Parts) -> Option<bool> {
     }
     parts.others.push(entity);
     parts.connect(Relationship::new("aws_s3_bucket_has_policy", "HAS", bucket_key, &key, &[], FarEnd::None));
-    policy.map(|policy| policy.public)
+    policy?.public
 }
 
 /// The principals that have a place in the graph: key, actions and whether all of it is conditional. Two ways

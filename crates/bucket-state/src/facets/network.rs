@@ -22,10 +22,15 @@ pub(super) fn website(bucket: &Living<'_>, entity: &mut Entity) {
 pub(super) fn cors(bucket: &Living<'_>, entity: &mut Entity) {
     match bucket.known(Facet::Cors) {
         Known::Set(body) => {
-            entity.set("corsEnabled", true);
             let value = body.value();
-            let rules = items(&value["CORSConfiguration"]["CORSRule"]).iter();
-            let mut origins: Vec<String> = rules.flat_map(|rule| allowed_origins(&rule["AllowedOrigin"])).collect();
+            let rules = items(&value["CORSConfiguration"]["CORSRule"]);
+            // S3 demands a rule: without one nobody knows what this was.
+            if rules.is_empty() {
+                return;
+            }
+            entity.set("corsEnabled", true);
+            let mut origins: Vec<String> =
+                rules.iter().flat_map(|rule| allowed_origins(&rule["AllowedOrigin"])).collect();
             origins.sort_unstable();
             origins.dedup();
             entity.set_some("corsAllowedOrigins", Some(origins).filter(|origins| !origins.is_empty()));

@@ -15,7 +15,9 @@ pub(super) fn encryption(bucket: &Living<'_>, parts: &mut Parts) {
     let rule = match bucket.known(Facet::Encryption) {
         Known::Set(body) => {
             let value = body.value();
-            items(&value["ServerSideEncryptionConfiguration"]["Rule"]).first().cloned().unwrap_or_default()
+            // S3 demands a rule: without one nobody knows what this was.
+            let Some(rule) = items(&value["ServerSideEncryptionConfiguration"]["Rule"]).first() else { return };
+            rule.clone()
         }
         Known::Cleared | Known::Default => Value::Null,
         Known::Unknown(_) => return,
@@ -67,7 +69,9 @@ pub(super) fn versioning(bucket: &Living<'_>, entity: &mut Entity) {
 pub(super) fn object_lock(bucket: &Living<'_>, entity: &mut Entity) {
     let Known::Set(body) = bucket.known(Facet::ObjectLock) else { return };
     let value = body.value();
-    entity.set("objectLockEnabled", is_locked(bucket));
+    // S3 demands the member: without it nobody knows what this was.
+    let Some(enabled) = text(&value["ObjectLockConfiguration"]["ObjectLockEnabled"]) else { return };
+    entity.set("objectLockEnabled", enabled == "Enabled");
     let retention = &value["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
     entity.set_some("objectLockMode", filled(&retention["Mode"]));
     let number = |member| text(&retention[member])?.parse::<i64>().ok();

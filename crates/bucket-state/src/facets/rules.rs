@@ -15,6 +15,10 @@ pub(super) fn lifecycle(bucket: &Living<'_>, entity: &mut Entity) {
         Known::Unknown(_) => return,
     };
     let rules = items(&value["LifecycleConfiguration"]["Rule"]);
+    // S3 demands a rule: without one nobody knows what this was.
+    if rules.is_empty() && !value.is_null() {
+        return;
+    }
     let enabled = || rules.iter().filter(|rule| text(&rule["Status"]).as_deref() == Some("Enabled"));
     entity.set("lifecycleEnabled", enabled().next().is_some());
     entity.set("lifecycleRuleCount", rules.len());

@@ -11,13 +11,19 @@ use crate::living::{Known, Living};
 
 pub(super) fn tags(bucket: &Living<'_>, entity: &mut Entity) {
     let known = bucket.known(Facet::Tags);
-    let whole_set_known = !matches!(known, Known::Unknown(_)) && !bucket.may_lack_parts(Facet::Tags);
+    // Where parts may have been dropped, a tag of the set may have been removed since.
+    let lacks_parts = bucket.may_lack_parts(Facet::Tags);
+    let mut whole_set_known = !matches!(known, Known::Unknown(_)) && !lacks_parts;
     let mut tags: BTreeMap<String, String> = BTreeMap::new();
     if let Known::Set(body) = known {
         let value = body.value();
-        let at_creation = items(&value["CreateBucketConfiguration"]["Tags"]["Tag"]);
-        for tag in items(&value["Tagging"]["TagSet"]["Tag"]).iter().chain(at_creation) {
-            tags.extend(text(&tag["Key"]).zip(text_or_null(&tag["Value"])));
+        let set = [&value["Tagging"]["TagSet"], &value["CreateBucketConfiguration"]["Tags"]];
+        whole_set_known &= set.iter().any(|set| !set.is_null());
+        for tag in set.iter().flat_map(|set| items(&set["Tag"])).filter(|_| !lacks_parts) {
+            match text(&tag["Key"]).zip(text_or_null(&tag["Value"])) {
+                Some((key, value)) => drop(tags.insert(key, value)),
+                None => whole_set_known = false,
+            }
         }
     }
     for (key, tag) in bucket.single_tags() {

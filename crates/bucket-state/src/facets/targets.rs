@@ -39,6 +39,10 @@ pub(super) fn replication(bucket: &Living<'_>, parts: &mut Parts) {
     };
     let configuration = &value["ReplicationConfiguration"];
     let rules = items(&configuration["Rule"]);
+    // S3 demands a rule: without one nobody knows what this was.
+    if rules.is_empty() && !configuration.is_null() {
+        return;
+    }
     parts.entity.set("replicationEnabled", rules.iter().any(is_enabled));
     parts.entity.set_some("replicationRole", filled(&configuration["Role"]));
     let mut destinations = Vec::new();
@@ -112,6 +116,7 @@ pub(super) fn inventory(bucket: &Living<'_>, parts: &mut Parts) {
                 let value = body.value();
                 let configuration = &value["InventoryConfiguration"];
                 some_enabled |= flag(&configuration["IsEnabled"]);
+                all_known &= !configuration["IsEnabled"].is_null();
                 parts.relationships.extend(report(bucket, id, configuration));
             }
         }

@@ -102,7 +102,7 @@ impl Record<'_> {
             return Err(Refused::Malformed(Malformed::NoResource, format!("{} names no access point", call.name)));
         };
         let caller = self.user_identity.as_ref().and_then(|user| user.account_id.as_deref());
-        let account = if self.shared_event_id.is_some() { caller } else { self.recipient_account_id.as_deref() };
+        let account = if self.shared().is_some() { caller } else { self.recipient_account_id.as_deref() };
         ResourceId::of_access_point_name(region, account.unwrap_or_default(), &name)
             .ok_or_else(|| no_resource("name of an access point of a known account and Region", &name))
     }
@@ -114,7 +114,7 @@ impl Record<'_> {
             let account = bucket.account_id.as_deref().filter(|account| is_account(account))?;
             return Some(Owner { named: true, account: account.into() });
         }
-        if self.shared_event_id.is_some() && call.effect != Effect::CreateBucket {
+        if self.shared().is_some() && call.effect != Effect::CreateBucket {
             return None;
         }
         let account = self.recipient_account_id.as_deref().filter(|account| is_account(account))?;

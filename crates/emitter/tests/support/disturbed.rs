@@ -81,8 +81,13 @@ impl StateStore for Disturbed {
         self.inner.members(account, after, limit).await
     }
 
-    async fn fan_outs(&self, worker: &str, others_before_ms: i64) -> Result<Vec<FanOut>, StoreError> {
-        self.inner.fan_outs(worker, others_before_ms).await
+    async fn claim_fan_outs(
+        &self,
+        worker: &str,
+        others_before_ms: i64,
+        now_ms: i64,
+    ) -> Result<Vec<FanOut>, StoreError> {
+        self.inner.claim_fan_outs(worker, others_before_ms, now_ms).await
     }
 
     async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {

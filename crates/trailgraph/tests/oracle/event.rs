@@ -49,7 +49,7 @@ impl Event {
         let kind = Kind::changed_by(call.name);
         let time = OffsetDateTime::parse(record["eventTime"].as_str()?, &Rfc3339).ok()?;
         // Both records of one change must have one stamp, and only one of them may tell this.
-        let shared = record["sharedEventID"].is_string();
+        let shared = record["sharedEventID"].as_str().is_some_and(|shared| !shared.is_empty());
         let end = if shared { &Value::Null } else { &record["additionalEventData"]["endTime"] };
         let stamp = Stamp {
             second: time.unix_timestamp(),
