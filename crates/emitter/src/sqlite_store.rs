@@ -40,7 +40,10 @@ const TABLES: &str = "
         since    INTEGER NOT NULL,
         arrived  INTEGER NOT NULL,
         happened INTEGER NOT NULL,
-        worker   TEXT NOT NULL  -- who saved it last
+        -- the same of the last save alone: what remains when the members are marked for an earlier version
+        last_arrived  INTEGER NOT NULL,
+        last_happened INTEGER NOT NULL,
+        worker   TEXT NOT NULL  -- who saved or claimed it last
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS marks (
         sink     TEXT NOT NULL,
@@ -244,7 +247,13 @@ impl StateStore for SqliteStore {
         let (account, version) = (fan_out.account.clone(), fan_out.version.cast_signed());
         self.with(move |connection| {
             let mut delete = connection.prepare_cached("DELETE FROM fan_outs WHERE account = ?1 AND version = ?2")?;
-            delete.execute((account.as_str(), version)).map(drop)
+            if delete.execute((account.as_str(), version))? == 0 {
+                let mut marked = connection.prepare_cached(
+                    "UPDATE fan_outs SET arrived = last_arrived, happened = last_happened WHERE account = ?1",
+                )?;
+                marked.execute([account.as_str()])?;
+            }
+            Ok(())
         })
         .await
     }

@@ -135,7 +135,8 @@ pub trait StateStore: Send + Sync {
     async fn claim_fan_outs(&self, worker: &str, others_before_ms: i64, now_ms: i64)
     -> Result<Vec<FanOut>, StoreError>;
 
-    /// Clears an account's mark, if its row has not been saved again since.
+    /// Clears an account's mark. One whose row has been saved again since keeps it, but only for the news of the last save:
+    /// its members have been marked for what came before.
     async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError>;
 
     /// Rows pending for a sink.

@@ -8,7 +8,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bucket_state::{Event, ResourceId};
-use emitter::{FanOutReport, FanOutWork, SaveOutcome, SaveReport, SqliteFile, SqliteStore, StateStore, StoreError};
+use emitter::{
+    FanOutReport, FanOutWork, Save, SaveOutcome, SaveReport, SqliteFile, SqliteStore, StateStore, StoreError,
+};
 use serde_json::{Value, json};
 use support::disturbed::{Before, Disturbed};
 use support::{NOW, World, clock, create, delete, event, id, save, sealed};
@@ -109,6 +111,25 @@ async fn an_account_that_changes_again_meanwhile_is_gone_through_again() {
     world.store.end_fan_out(&under_way).await.unwrap();
     let again = world.store.claim_fan_outs("worker", 0, NOW).await.unwrap();
     assert_eq!(again.iter().map(|change| change.version).collect::<Vec<_>>(), [under_way.version + 1]);
+}
+
+#[tokio::test]
+async fn an_account_that_changes_without_end_tells_only_the_news_that_is_not_marked_yet() {
+    let world = World::new().await;
+    let account = ResourceId::from(OWNER);
+    let change = async |version: u64, arrived_ms: i64| {
+        let (state, mark) = (support::state(&[close_the_account(60)]), Some(support::mark(arrived_ms + 5)));
+        let resource = account.clone();
+        let save = Save { resource, based_on: version - 1, state, account: None, mark, set_aside: false };
+        assert_eq!(world.store.save(vec![save]).await.unwrap(), [SaveOutcome::Saved(version)]);
+    };
+    let claimed = async || world.store.claim_fan_outs("worker", 0, NOW).await.unwrap().remove(0);
+    change(1, 1_000).await;
+    let first = claimed().await;
+    change(2, 9_000).await;
+    assert_eq!(claimed().await.mark.arrived_ms, 1_000, "the first change may not be marked yet");
+    world.store.end_fan_out(&first).await.unwrap();
+    assert_eq!(claimed().await.mark.arrived_ms, 9_000, "it is now; the second waits");
 }
 
 #[tokio::test]

@@ -24,12 +24,14 @@ const MARKS_OF: &str = "
     FROM sinks CROSS JOIN marks ON sink = name WHERE resource = ?1";
 
 const FAN_OUT: &str = "
-    INSERT INTO fan_outs VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    INSERT INTO fan_outs VALUES (?1, ?2, ?3, ?4, ?5, ?4, ?5, ?6)
     ON CONFLICT (account) DO UPDATE SET
         version  = excluded.version,
         since    = min(since, excluded.since),
         arrived  = min(arrived, excluded.arrived),
         happened = min(happened, excluded.happened),
+        last_arrived  = excluded.last_arrived,
+        last_happened = excluded.last_happened,
         worker   = excluded.worker";
 
 /// A row as it lies in the file.
