@@ -7,8 +7,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::target_dir;
 
-const PACKAGE: &str = "kinesis-local";
-const VERSION: &str = "0.6.2";
+const KINESIS: &str = "kinesis-local";
+const KINESIS_VERSION: &str = "0.6.2";
+
+const MINISTACK: &str = "ministack";
+const MINISTACK_VERSION: &str = "1.5.33";
 
 /// Where the servers are installed: `servers` in the target directory of the workspace.
 pub fn servers_dir() -> PathBuf {
@@ -20,42 +23,97 @@ pub fn servers_dir() -> PathBuf {
 /// # Errors
 /// Fails when it is not installed, saying how to install it.
 pub fn kinesis_dir() -> Result<PathBuf> {
-    let dir = servers_dir().join("node_modules").join(PACKAGE);
-    match installed_version_is(&dir, VERSION) {
+    let dir = servers_dir().join("node_modules").join(KINESIS);
+    match installed_version_is(&dir, KINESIS_VERSION) {
         true => Ok(dir),
-        false => bail!(
-            "{PACKAGE}@{VERSION} is not installed in {}: run `cargo xtask test` (or `cargo xtask servers`)",
-            dir.display()
-        ),
+        false => Err(missing(KINESIS, KINESIS_VERSION, &dir)),
+    }
+}
+
+/// The interpreter that has the DynamoDB server, at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn ministack_python() -> Result<PathBuf> {
+    // Of a version each, and marked when complete: an installation that was cut short is begun anew, and so is one whose
+    // interpreter the system has replaced.
+    let dir = ministack_dir();
+    match ministack_mark(&dir).is_file() && python_of(&dir).is_file() {
+        true => Ok(python_of(&dir)),
+        false => Err(missing(MINISTACK, MINISTACK_VERSION, &dir)),
     }
 }
 
 /// Installs what is not there yet, and says what it does.
 ///
 /// # Errors
-/// Fails with the name of the missing tool when there is no node or npm, and when npm fails.
+/// Fails with the name of the missing tool (node, npm, python3, its venv), and when npm or pip fails.
 pub fn install() -> Result<()> {
+    install_kinesis()?;
+    install_ministack()
+}
+
+fn install_kinesis() -> Result<()> {
     require("node", "nodejs")?;
     if let Ok(dir) = kinesis_dir() {
-        println!("{PACKAGE}@{VERSION} is installed in {}", dir.display());
+        println!("{KINESIS}@{KINESIS_VERSION} is installed in {}", dir.display());
         return Ok(());
     }
     require("npm", "npm")?;
     let dir = servers_dir();
     std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-    println!("installing {PACKAGE}@{VERSION} in {}", dir.display());
+    println!("installing {KINESIS}@{KINESIS_VERSION} in {}", dir.display());
     // Nothing of the package needs to run at installation, and nothing of it should.
-    let status = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
-        .arg(&dir)
-        .arg(format!("{PACKAGE}@{VERSION}"))
-        .stdin(Stdio::null())
-        .status()
-        .context("run npm")?;
-    if !status.success() {
-        bail!("npm install {PACKAGE}@{VERSION} failed ({status})");
-    }
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(&dir);
+    run(npm.arg(format!("{KINESIS}@{KINESIS_VERSION}")), "npm install")?;
     kinesis_dir().map(drop)
+}
+
+fn install_ministack() -> Result<()> {
+    let dir = ministack_dir();
+    if ministack_python().is_ok() {
+        println!("{MINISTACK}=={MINISTACK_VERSION} is installed in {}", dir.display());
+        return Ok(());
+    }
+    require("python3", "python3")?;
+    println!("installing {MINISTACK}=={MINISTACK_VERSION} in {}", dir.display());
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), "python3 -m venv").context(
+        "python3 cannot make a venv: install it first (Debian and Ubuntu: `apt-get install -y python3-venv`)",
+    )?;
+    // Wheels only: nothing is built, so nothing of the packages runs at installation.
+    let mut pip = Command::new(python_of(&dir));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+    run(pip.arg(format!("{MINISTACK}=={MINISTACK_VERSION}")), "pip install")?;
+    let mark = ministack_mark(&dir);
+    std::fs::write(&mark, []).with_context(|| format!("create {}", mark.display()))
+}
+
+fn ministack_dir() -> PathBuf {
+    servers_dir().join(format!("{MINISTACK}-{MINISTACK_VERSION}"))
+}
+
+fn ministack_mark(dir: &Path) -> PathBuf {
+    dir.join("installed")
+}
+
+fn python_of(venv: &Path) -> PathBuf {
+    venv.join("bin").join("python")
+}
+
+fn run(command: &mut Command, what: &str) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("run {what}"))?;
+    if !status.success() {
+        bail!("{what} failed ({status})");
+    }
+    Ok(())
+}
+
+fn missing(package: &str, version: &str, dir: &Path) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{package} {version} is not installed in {}: run `cargo xtask test` (or `cargo xtask servers`)",
+        dir.display()
+    )
 }
 
 /// Checks that the browser of the tests is there.

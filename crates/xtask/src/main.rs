@@ -7,7 +7,8 @@ use xtask::{fuzz, install};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  servers   fetch the protocol servers that the tests talk to into target/servers (needs node and npm)
+  servers   fetch the protocol servers that the tests talk to into target/servers (needs node, npm and
+            python3 with its venv)
   test      servers, then every test of the workspace: unit, law, end-to-end, crash, browser (needs chromium) and
             documentation tests
   fuzz [--seconds N] [TARGET [INPUT]]
@@ -44,13 +45,15 @@ fn main() -> ExitCode {
 fn test() -> Result<()> {
     install::install()?;
     install::require_browser()?;
-    let mut tests = vec!["test", "--workspace", "--lib", "--bins", "--tests", "--examples"];
+    let mut tests = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
     if let Ok(folder) = std::env::var("TRAILGRAPH_REAL_RECORDS") {
         println!("real CloudTrail records are read from {folder}");
         tests.extend(["--features", "trailgraph/real-records"]);
     } else {
         println!("TRAILGRAPH_REAL_RECORDS is not set: the tests on real CloudTrail records are left out");
     }
+    // Tests run the examples as programs; as targets of the tests they would be built as tests.
+    cargo(&["build", "--workspace", "--examples"])?;
     // Naming the targets leaves out the benches, and, in cargo's logic, the documentation tests with them.
     cargo(&tests)?;
     cargo(&["test", "--workspace", "--doc"])

@@ -1,5 +1,8 @@
 //! Protocol servers for tests, each on free loopback ports, gone with the value that started it.
 
+mod kinesis;
+mod ministack;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -7,88 +10,75 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::install::kinesis_dir;
+pub use kinesis::KinesisServer;
+pub use ministack::MinistackServer;
 
 /// A cold start takes about a second on a quiet machine; tests start many servers on a busy one.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const ATTEMPTS: usize = 5;
 
-/// The server itself listens on every interface and outlives its parent: here it is held to loopback, and ends when
-/// its standard input does, which the operating system closes however the parent dies.
-const LAUNCH: &str = r#"
-const { Server } = require("node:net");
-const listen = Server.prototype.listen;
-Server.prototype.listen = function (first, ...rest) {
-  const options = typeof first === "object" ? first : { port: first };
-  const callback = rest.filter((argument) => typeof argument === "function");
-  return listen.call(this, { ...options, host: "127.0.0.1" }, ...callback);
-};
-process.stdin.on("end", () => process.exit()).on("error", () => process.exit()).resume();
-require("./main.js");
-"#;
+/// How a server is run.
+struct Server {
+    /// What people know it by.
+    name: &'static str,
+    /// What runs it.
+    interpreter: &'static str,
+    /// Answered with 200 as soon as it serves.
+    health: &'static str,
+}
 
-/// A running Kinesis: it keeps streams, shards and consumers in memory, and forgets them when dropped.
+/// A server's process. It ends with its standard input, which the operating system closes however the parent dies, and
+/// with this value.
 #[derive(Debug)]
-pub struct KinesisServer {
+struct Running {
     process: Child,
     port: u16,
 }
 
-impl KinesisServer {
-    /// Starts a server of its own for the caller, and returns when it answers. Blocks.
-    ///
-    /// # Errors
-    /// Fails when the server is not installed (saying how to install it), when node is missing, or when it does not
-    /// answer in time.
-    pub fn start() -> Result<Self> {
+impl Server {
+    /// Starts it by the command that `command` makes for two free ports, of which the first is the one that is asked
+    /// for, and returns when it answers. Blocks.
+    fn start(&self, command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Running> {
         let mut failure = None;
         // A port that was free may be taken before the server binds it: then it exits, and other ports may do.
         for _ in 0..ATTEMPTS {
-            match Self::start_once() {
-                Ok(Start::Ready(server)) => return Ok(server),
-                Ok(Start::Exited(reason)) => failure = Some(reason),
-                Err(error) => return Err(error),
+            match self.start_once(&command)? {
+                Start::Ready(running) => return Ok(running),
+                Start::Exited(reason) => failure = Some(reason),
             }
         }
-        bail!("kinesis-local ended at each of {ATTEMPTS} starts: {}", failure.unwrap_or_default())
+        bail!("{} ended at each of {ATTEMPTS} starts: {}", self.name, failure.unwrap_or_default())
     }
 
-    /// Where clients find it: `http://127.0.0.1:PORT`.
-    pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn start_once() -> Result<Start> {
-        let [port, tls_port] = free_ports()?;
-        let process = Command::new("node")
-            .args(["-e", LAUNCH])
-            .current_dir(kinesis_dir()?)
-            .env("KINESIS_MOCK_PLAIN_PORT", port.to_string())
-            .env("KINESIS_MOCK_TLS_PORT", tls_port.to_string())
-            .env("LOG_LEVEL", "ERROR")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("start node: it is needed to run the Kinesis server of the tests")?;
-        let mut server = Self { process, port };
+    fn start_once(&self, command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Start> {
+        let ports = free_ports()?;
+        let mut command = command(ports)?;
+        let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let needed = || format!("start {}: it is needed to run {} for the tests", self.interpreter, self.name);
+        let mut running = Running { process: quiet.spawn().with_context(needed)?, port: ports[0] };
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            if let Some(status) = server.process.try_wait()? {
+            if let Some(status) = running.process.try_wait()? {
                 return Ok(Start::Exited(status.to_string()));
             }
-            if answers(port) {
-                return Ok(Start::Ready(server));
+            if answers(running.port, self.health) {
+                return Ok(Start::Ready(running));
             }
             if Instant::now() > deadline {
-                bail!("kinesis-local did not answer on port {port} within {READY_WITHIN:?}");
+                bail!("{} did not answer on port {} within {READY_WITHIN:?}", self.name, running.port);
             }
             std::thread::sleep(Duration::from_millis(30));
         }
     }
 }
 
-impl Drop for KinesisServer {
+impl Running {
+    fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
         // Both fail only if it has ended by itself.
         let _ = self.process.kill();
@@ -97,7 +87,7 @@ impl Drop for KinesisServer {
 }
 
 enum Start {
-    Ready(KinesisServer),
+    Ready(Running),
     Exited(String),
 }
 
@@ -109,12 +99,12 @@ fn free_ports() -> Result<[u16; 2]> {
 }
 
 /// Whether an HTTP server answers on the port.
-fn answers(port: u16) -> bool {
+fn answers(port: u16, path: &str) -> bool {
     let ask = || -> std::io::Result<bool> {
         let wait = Duration::from_secs(2);
         let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), wait)?;
         stream.set_read_timeout(Some(wait))?;
-        stream.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
         Ok(head == *b"HTTP/1.1 200")
@@ -126,15 +116,36 @@ fn answers(port: u16) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_server_answers_until_it_is_dropped_and_two_do_not_collide() {
-        let one = KinesisServer::start().unwrap();
-        let other = KinesisServer::start().unwrap();
+    /// Each server answers, apart from the other of its kind, until it is dropped.
+    fn check(start: impl Fn() -> Running, health: &str) {
+        let (one, other) = (start(), start());
         assert_ne!(one.endpoint(), other.endpoint());
         let port = one.port;
-        assert!(answers(port) && answers(other.port));
+        assert!(answers(port, health) && answers(other.port, health));
         drop(one);
-        assert!(!answers(port));
-        assert!(answers(other.port));
+        assert!(!answers(port, health));
+        assert!(answers(other.port, health));
+    }
+
+    #[test]
+    fn a_kinesis_answers_until_it_is_dropped_and_two_do_not_collide() {
+        check(|| KinesisServer::start().unwrap().0, kinesis::SERVER.health);
+    }
+
+    #[test]
+    fn a_dynamodb_answers_until_it_is_dropped_and_two_do_not_collide() {
+        check(|| MinistackServer::start().unwrap().0, ministack::SERVER.health);
+    }
+
+    #[test]
+    fn a_server_ends_when_its_parent_is_gone() {
+        for mut running in [KinesisServer::start().unwrap().0, MinistackServer::start().unwrap().0] {
+            drop(running.process.stdin.take());
+            let deadline = Instant::now() + READY_WITHIN;
+            while running.process.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < deadline, "{running:?} lives on");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
 }
