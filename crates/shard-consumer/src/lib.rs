@@ -8,16 +8,22 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong"))]
 
+mod aggregate;
 mod cut;
+mod denied;
 mod kinesis;
 mod leases;
 mod memory;
 mod record;
 mod source;
 
+pub use aggregate::Misplaced;
 pub use cut::Cut;
-pub use kinesis::{KinesisParams, KinesisSource, Start, kinesis_client, sdk_config};
-pub use leases::{Change, Lease, LeaseStore, SqliteLeases, Written};
+pub use kinesis::{KinesisParams, KinesisSource, Reading, Start, kinesis_client, sdk_config};
+pub use leases::{
+    Change, Checkpoint, DynamoLeases, DynamoLeasesParams, Leader, Lease, LeaseStore, LeaseTable, SqliteLeases,
+    UnreadableLease, Written,
+};
 pub use memory::{Fault, FaultAt, MemoryInput, MemoryParams, MemorySource};
 pub use record::{Batch, Epoch, Position, Record, ShardId};
-pub use source::{Deliver, ShardEvent, ShardSource, SourceError};
+pub use source::{Deliver, ShardEvent, ShardSource, SourceError, TakenFrom};

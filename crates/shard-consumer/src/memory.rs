@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cut::Cut;
 use crate::record::{Batch, Epoch, Position, Record, ShardId};
-use crate::source::{Deliver, ShardEvent, ShardSource, SourceError};
+use crate::source::{Deliver, ShardEvent, ShardSource, SourceError, TakenFrom};
 use log::{Log, Next, Shelf};
 
 pub use fault::{Fault, FaultAt};
@@ -120,7 +120,7 @@ impl MemorySource {
 impl ShardSource for MemorySource {
     async fn run(&self, deliver: Deliver, stop: CancellationToken) -> Result<(), SourceError> {
         let open = self.log.shelves().filter(|shelf| shelf.checkpoint() != Position::ShardEnd).count();
-        deliver(ShardEvent::Shards { open, unread: 0 }).await;
+        deliver(ShardEvent::Shards { open, unread: 0, retention: None }).await;
         let stop = stop.child_token();
         let mut readers = JoinSet::new();
         for shelf in self.log.shelves().filter(|shelf| shelf.checkpoint() != Position::ShardEnd) {
@@ -180,7 +180,7 @@ impl Reader {
     /// Whether the shard was read to its end, or `stop`; else the lease was lost.
     async fn tenure(&self, epoch: Epoch, from: Position) -> bool {
         let shard = self.shelf.shard.clone();
-        (self.deliver)(ShardEvent::LeaseTaken { shard: shard.clone(), epoch }).await;
+        (self.deliver)(ShardEvent::LeaseTaken { shard: shard.clone(), epoch, from: TakenFrom::Nobody }).await;
         let mut after = from;
         loop {
             let next = tokio::select! {
@@ -203,7 +203,8 @@ impl Reader {
             if let Some(last) = records.last() {
                 after = last.position();
             }
-            let batch = Batch { shard: shard.clone(), epoch, records, after: after.clone(), behind_latest_ms: 0 };
+            let batch =
+                Batch { shard: shard.clone(), epoch, records, after: after.clone(), misplaced: 0, behind_latest_ms: 0 };
             match self.faults.at_next_delivery(&shard) {
                 Some(Fault::LoseLease) => {
                     self.shelf.release();

@@ -41,6 +41,11 @@ pub type Epoch = u64;
 pub enum Position {
     /// Before the oldest record that the stream still holds.
     TrimHorizon,
+    /// Where the shard's tip was when another consumer library first heard of it: that library decides at the first
+    /// read. Found in its rows only, and resolved to a time before anything is read.
+    Latest,
+    /// At a time that only the configuration of another consumer library knows. As [`Position::Latest`].
+    AtUnknownTime,
     /// Before the first record that arrived at or after this time, in milliseconds since 1970.
     AtTimestamp(i64),
     /// After this record.
@@ -58,10 +63,27 @@ impl Position {
     fn rank(&self) -> u8 {
         match self {
             Self::TrimHorizon => 0,
-            Self::AtTimestamp(_) => 1,
-            Self::After { .. } => 2,
-            Self::ShardEnd => 3,
+            Self::Latest => 1,
+            Self::AtUnknownTime => 2,
+            Self::AtTimestamp(_) => 3,
+            Self::After { .. } => 4,
+            Self::ShardEnd => 5,
         }
+    }
+
+    /// The time, in milliseconds since 1970, if this is one.
+    #[must_use]
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        match self {
+            Self::AtTimestamp(ms) => Some(*ms),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a place to begin at, not one that reading has reached.
+    #[must_use]
+    pub fn is_start(&self) -> bool {
+        !matches!(self, Self::After { .. } | Self::ShardEnd)
     }
 }
 
@@ -121,8 +143,12 @@ pub struct Batch {
     pub epoch: Epoch,
     /// In shard order; may be empty.
     pub records: Vec<Record>,
-    /// The position after the last of `records`; the previous one where there are none.
+    /// The position after everything that was read, after dropped user records too; the previous one where nothing new
+    /// was.
     pub after: Position,
+    /// How many user records, delivered or dropped, came by another shard than their key calls for: a producer aggregated them before the
+    /// stream was resharded, or does not aggregate by key. 0 where the stream ignores producers' keys.
+    pub misplaced: u64,
     /// How far this batch was behind the tip of the shard, in milliseconds, as the service says.
     pub behind_latest_ms: i64,
 }

@@ -1,6 +1,7 @@
 //! Where records come from.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -18,6 +19,8 @@ pub enum ShardEvent {
         shard: ShardId,
         /// The new tenure.
         epoch: Epoch,
+        /// Where the lease came from.
+        from: TakenFrom,
     },
     /// Records of a shard, following those of the batch before.
     Batch(Batch),
@@ -36,13 +39,41 @@ pub enum ShardEvent {
         /// The tenure that ended.
         epoch: Epoch,
     },
+    /// Another worker asks for the lease, to balance the load: no more batches will come. The lease is handed over as
+    /// soon as the last batch is checkpointed, which is worth doing now.
+    Leaving {
+        /// The shard.
+        shard: ShardId,
+        /// The tenure that is ending.
+        epoch: Epoch,
+    },
+    /// The lease was handed over. As [`ShardEvent::LeaseLost`], but in good order.
+    HandedOver {
+        /// The shard.
+        shard: ShardId,
+        /// The tenure that ended.
+        epoch: Epoch,
+    },
     /// What a listing of the stream showed.
     Shards {
         /// Shards that still take records.
         open: usize,
         /// Those of them that no live worker reads.
         unread: usize,
+        /// How long the stream keeps records, once that is known.
+        retention: Option<Duration>,
     },
+}
+
+/// Where a lease came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenFrom {
+    /// Nobody owned it, or an earlier life of this worker.
+    Nobody,
+    /// Its owner had not renewed it in time.
+    Expired,
+    /// Its owner handed it over; or this worker had it already, by a write that got no answer.
+    HandOver,
 }
 
 /// Called with each event; events of one shard come one at a time and in order, those of different shards at
@@ -62,7 +93,8 @@ pub trait ShardSource: Send + Sync {
     /// What retrying cannot mend, such as a stream that does not exist.
     async fn run(&self, deliver: Deliver, stop: CancellationToken) -> Result<(), SourceError>;
 
-    /// Makes `cut` the place where the next reader begins. Shards whose epoch is no longer held are skipped.
+    /// Makes `cut` the place where the next reader begins: with the next renewal of each lease, at the latest; at once
+    /// for the end of a shard. Shards whose epoch is no longer held are skipped.
     ///
     /// # Errors
     /// When the positions could not be written: the caller tries again with this cut or a later one.

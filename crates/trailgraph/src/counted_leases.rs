@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shard_consumer::{Change, Lease, LeaseStore, ShardId, SourceError, Written};
+use shard_consumer::{Change, Lease, LeaseStore, LeaseTable, SourceError, Written};
 
 use crate::metrics::Metrics;
 
@@ -17,7 +17,7 @@ pub struct CountedLeases<L> {
 
 #[async_trait]
 impl<L: LeaseStore> LeaseStore for CountedLeases<L> {
-    async fn list(&self) -> Result<Vec<Lease>, SourceError> {
+    async fn list(&self) -> Result<LeaseTable, SourceError> {
         self.leases.list().await
     }
 
@@ -31,8 +31,8 @@ impl<L: LeaseStore> LeaseStore for CountedLeases<L> {
         self.leases.update(seen, change).await
     }
 
-    async fn delete(&self, shard: &ShardId) -> Result<(), SourceError> {
+    async fn delete(&self, seen: &Lease) -> Result<bool, SourceError> {
         self.metrics.lease_written();
-        self.leases.delete(shard).await
+        self.leases.delete(seen).await
     }
 }

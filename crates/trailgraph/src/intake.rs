@@ -73,7 +73,13 @@ impl Intake {
                 self.window.retract(|cut| cut.forget(&shard, epoch));
                 self.metrics.lease_lost(shard.as_str());
             }
-            ShardEvent::Shards { open, unread } => self.metrics.shards_listed(open, unread),
+            // The window is due at once, though nothing of it is new: the next worker waits for the checkpoint.
+            ShardEvent::Leaving { .. } => self.window.advance(true, |_| {}),
+            ShardEvent::HandedOver { shard, epoch } => {
+                self.window.retract(|cut| cut.forget(&shard, epoch));
+                self.metrics.lease_lost(shard.as_str());
+            }
+            ShardEvent::Shards { open, unread, .. } => self.metrics.shards_listed(open, unread),
         }
     }
 

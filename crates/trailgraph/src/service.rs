@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bucket_state::RECORD_BYTES_MAX;
 use emitter::{OutboxSettings, Window};
-use shard_consumer::{Cut, KinesisParams, KinesisSource, ShardEvent, SqliteLeases, kinesis_client};
+use shard_consumer::{Cut, KinesisParams, KinesisSource, Misplaced, Reading, ShardEvent, SqliteLeases, kinesis_client};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,8 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         client: kinesis_client().await?,
         stream: args.stream.clone(),
         leases: Arc::new(CountedLeases { leases, metrics: Arc::clone(&metrics) }),
+        reading: Reading::Polling,
+        misplaced: Misplaced::Deliver,
         worker_id: worker.clone(),
         start: args.start,
         failover_after: args.failover_after,

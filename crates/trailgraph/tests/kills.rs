@@ -59,7 +59,7 @@ impl Covered {
 }
 
 async fn checkpoints(leases: &SqliteLeases) -> BTreeMap<String, Position> {
-    leases.list().await.unwrap().into_iter().map(|lease| (lease.shard.to_string(), lease.checkpoint)).collect()
+    leases.list().await.unwrap().leases.into_iter().map(|lease| (lease.shard.to_string(), lease.checkpoint)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

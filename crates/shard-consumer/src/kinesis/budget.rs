@@ -13,13 +13,18 @@ const ANSWER_MIB: u32 = 10;
 const TIP_ANSWER_MIB: u32 = 5;
 const TIP_FRESH: Duration = Duration::from_secs(5);
 
-/// Shared by the readers of a worker, first come, first served. Taken before each call and given back after the
-/// delivery, so waiting deliveries keep other answers from being fetched.
+const MIB: usize = 1 << 20;
+
+/// Shared by the readers of a worker, first come, first served. Taken before each call, cut to the size of the answer,
+/// and given back after the delivery: waiting deliveries keep other answers from being fetched.
 #[derive(Clone)]
 pub(super) struct Budget(Arc<Semaphore>);
 
-/// Room for one answer. Absent only if the budget were closed, which nobody does.
-pub(super) type Room = Option<OwnedSemaphorePermit>;
+/// Room for one answer.
+pub(super) struct Room(
+    /// Absent where there is nothing to hold, or if the budget were closed, which nobody does.
+    Option<OwnedSemaphorePermit>,
+);
 
 impl Budget {
     pub(super) fn new() -> Self {
@@ -39,7 +44,25 @@ impl Budget {
         self.take(ANSWER_MIB).await
     }
 
+    /// Waits for room for what has arrived unasked.
+    pub(super) async fn room_for(&self, bytes: usize) -> Room {
+        let mib = bytes.div_ceil(MIB).min(BUDGET_MIB);
+        match u32::try_from(mib) {
+            Ok(0) | Err(_) => Room(None),
+            Ok(mib) => self.take(mib).await,
+        }
+    }
+
     async fn take(&self, mib: u32) -> Room {
-        Arc::clone(&self.0).acquire_many_owned(mib).await.ok()
+        Room(Arc::clone(&self.0).acquire_many_owned(mib).await.ok())
+    }
+}
+
+impl Room {
+    /// Gives back what an answer of so many bytes does not need.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        let Some(permit) = &mut self.0 else { return };
+        let spare = permit.num_permits().saturating_sub(bytes.div_ceil(MIB).max(1));
+        drop(permit.split(spare));
     }
 }

@@ -8,7 +8,8 @@ use super::pace::{Pace, back_off};
 use super::stream::{Answer, Shard, Stream};
 use crate::record::{Position, Record, ShardId};
 
-/// The place of a reader in its shard. `iterator`, where there is one, stands right after `position`.
+/// The place of a reader in its shard. `iterator`, where there is one, stands right after `position`; a new one stands
+/// at it, so that the reader finds the rest of an aggregate there and drops what it has had.
 pub(super) struct Cursor {
     stream: Stream,
     shard: ShardId,
@@ -16,7 +17,6 @@ pub(super) struct Cursor {
     iterator: Option<String>,
     pace: Pace,
     budget: Budget,
-    /// The last answer was empty, and not behind.
     /// When the shard last had nothing more.
     tip_seen: Option<Instant>,
     failures: u32,
@@ -25,7 +25,8 @@ pub(super) struct Cursor {
 
 /// What comes next in a shard.
 pub(super) enum Page {
-    /// Records, perhaps none; `ended` holds the children if they were the last. `room` is kept as long as the records.
+    /// Records as the service has them, perhaps none; the first may have been there before. `ended` holds the children
+    /// if they were the last. `room` is kept as long as the records.
     Records { records: Vec<Record>, behind_latest_ms: i64, ended: Option<Vec<Shard>>, room: Room },
     /// The service does not know this shard.
     Gone,
@@ -46,11 +47,6 @@ impl Cursor {
             failures: 0,
             complaint: Complaint::default(),
         }
-    }
-
-    /// The position after the last page.
-    pub(super) fn position(&self) -> &Position {
-        &self.position
     }
 
     /// Waits for the next page as long as it takes.
@@ -101,7 +97,7 @@ impl Cursor {
     /// Leaves the iterator in place when the call fails: whether it is still good is for the caller to say.
     async fn fetch_records(&mut self, iterator: String) -> Result<Page, Fault> {
         sleep_until(self.pace.next_call(Instant::now())).await;
-        let room = self.budget.room(self.tip_seen).await;
+        let mut room = self.budget.room(self.tip_seen).await;
         self.pace.called(Instant::now());
         let result = self.stream.records(&iterator).await;
         if result.is_err() {
@@ -110,10 +106,11 @@ impl Cursor {
         let Answer { records, behind_latest_ms, next, children } = result?;
         self.failures = 0;
 
-        let bytes = records.iter().map(|record| record.data.len()).sum();
+        let bytes = records.iter().map(read_out).sum();
+        room.shrink(bytes);
         let (no_more, empty) = (behind_latest_ms == 0, records.is_empty());
         self.pace.answered(Instant::now(), bytes, no_more, empty);
-        self.tip_seen = (no_more && empty).then(Instant::now);
+        self.tip_seen = no_more.then(Instant::now);
         if let Some(last) = records.last() {
             self.position = last.position();
         }
@@ -121,6 +118,11 @@ impl Cursor {
         let ended = self.iterator.is_none().then_some(children);
         Ok(Page::Records { records, behind_latest_ms, ended, room })
     }
+}
+
+/// What the service counts of a record: keys, too.
+fn read_out(record: &Record) -> usize {
+    record.data.len() + record.partition_key.as_ref().map_or(0, String::len)
 }
 
 #[derive(Clone, Copy, Debug)]

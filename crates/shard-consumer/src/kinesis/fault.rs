@@ -6,6 +6,8 @@ use std::time::Duration;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
+use crate::denied::is_denied;
+
 /// A failed call, by what its caller can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -22,14 +24,19 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn of<E>(error: &SdkError<E>) -> Self
+    pub(super) fn of<E, R>(error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug,
     {
         let text = match error {
             SdkError::ServiceError(answer) => {
                 let meta = answer.err().meta();
-                format!("{}: {}", meta.code().unwrap_or("error"), meta.message().unwrap_or("no message"))
+                match meta.code() {
+                    Some(code) => format!("{code}: {}", meta.message().unwrap_or("no message")),
+                    // Errors within a stream of events have a type only.
+                    None => one_line(&answer.err().to_string()),
+                }
             }
             _ => one_line(&DisplayErrorContext(error).to_string()),
         };
@@ -54,22 +61,8 @@ fn classify(code: Option<&str>, text: &str) -> fn(String) -> Fault {
         Some("ResourceNotFoundException") => Fault::NotFound,
         Some("InvalidArgumentException") => Fault::Invalid,
         Some("ExpiredIteratorException") => Fault::Expired,
-        Some(
-            "AccessDeniedException"
-            | "KMSAccessDeniedException"
-            | "UnrecognizedClientException"
-            | "InvalidClientTokenId"
-            | "InvalidSignatureException"
-            | "IncompleteSignature"
-            | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException"
-            | "ExpiredTokenException"
-            | "OptInRequired",
-        ) => Fault::Denied,
-        Some(_) => Fault::Passing,
-        // The SDK has no kind of its own for "no credentials"; the provider's words are part of the chain.
-        None if text.contains("credentials") => Fault::Denied,
-        None => Fault::Passing,
+        code if is_denied(code, text) => Fault::Denied,
+        _ => Fault::Passing,
     }
 }
 

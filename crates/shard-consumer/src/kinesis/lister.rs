@@ -8,17 +8,28 @@ use tokio::time::{sleep, timeout};
 
 use super::fault::{Complaint, Fault};
 use super::pace::back_off;
-use super::stream::{Shard, Stream};
+use super::stream::{Shard, Stream, Summary};
 use crate::source::SourceError;
 
 /// What does not answer within this time at the start is taken for a wrong configuration.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
+/// The summary changes seldom: it is asked for with every so-manieth listing.
+const SUMMARY_EVERY: u32 = 10;
+
 const EVERY: Duration = Duration::from_secs(30);
 const JITTER_SECONDS: f64 = 5.0;
 
+/// What is known of a stream at one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listing {
+    pub(super) shards: Vec<Shard>,
+    /// Absent where it may not be asked for, or could not be.
+    pub(super) summary: Option<Summary>,
+}
+
 /// The first listing of a run.
-pub(super) async fn first_listing(stream: &Stream) -> Result<Vec<Shard>, SourceError> {
+pub(super) async fn first_listing(stream: &Stream) -> Result<Listing, SourceError> {
     let mut last = Fault::Passing(format!("no answer within {} s", START_WITHIN.as_secs()));
     let trying = async {
         let mut failures = 0;
@@ -33,7 +44,22 @@ pub(super) async fn first_listing(stream: &Stream) -> Result<Vec<Shard>, SourceE
         }
     };
     let listed = timeout(START_WITHIN, trying).await.unwrap_or(Err(last));
-    listed.map_err(|fault| SourceError::Configuration(sentence(stream, &fault)))
+    let shards = listed.map_err(|fault| SourceError::Configuration(sentence(stream, &fault)))?;
+    let summary = summary(stream).await;
+    if let Err(fault) = &summary {
+        tracing::warn!(
+            stream = stream.name, %fault,
+            "cannot describe the stream (kinesis:DescribeStreamSummary): until it can be, a lag is not compared with its \
+             retention, and no record is taken for misplaced"
+        );
+    }
+    Ok(Listing { shards, summary: summary.ok() })
+}
+
+/// Reading goes on without the summary.
+async fn summary(stream: &Stream) -> Result<Summary, Fault> {
+    let asked = timeout(START_WITHIN, stream.summary()).await;
+    asked.unwrap_or_else(|_| Err(Fault::Passing("no answer".into())))
 }
 
 fn sentence(stream: &Stream, fault: &Fault) -> String {
@@ -60,9 +86,15 @@ fn sentence(stream: &Stream, fault: &Fault) -> String {
 }
 
 /// Lists again and again: every half minute, and when asked. Ends when nobody listens any more.
-pub(super) async fn keep_listing(stream: Stream, mut asked: mpsc::Receiver<()>, listings: mpsc::Sender<Vec<Shard>>) {
+pub(super) async fn keep_listing(
+    stream: Stream,
+    mut asked: mpsc::Receiver<()>,
+    listings: mpsc::Sender<Listing>,
+    mut known: Option<Summary>,
+) {
     let mut complaint = Complaint::default();
     let mut failures = 0_u32;
+    let mut listed = 0_u32;
     loop {
         let wait = match failures {
             0 => EVERY + Duration::from_secs_f64(fastrand::f64() * JITTER_SECONDS),
@@ -75,7 +107,11 @@ pub(super) async fn keep_listing(stream: Stream, mut asked: mpsc::Receiver<()>, 
         match stream.shards().await {
             Ok(shards) => {
                 failures = 0;
-                if listings.send(shards).await.is_err() {
+                listed = listed.wrapping_add(1);
+                if known.is_none() || listed.is_multiple_of(SUMMARY_EVERY) {
+                    known = summary(&stream).await.ok().or(known);
+                }
+                if listings.send(Listing { shards, summary: known }).await.is_err() {
                     return;
                 }
             }

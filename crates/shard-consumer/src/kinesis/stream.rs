@@ -1,9 +1,11 @@
-//! The three calls that reading a stream takes.
+//! The calls that reading a stream takes.
+
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::ShardIteratorType;
+use aws_sdk_kinesis::types::{RecordDistributionStrategy, ShardIteratorType};
 
 use super::fault::Fault;
 use crate::record::{Position, Record, ShardId};
@@ -28,10 +30,18 @@ pub(super) struct Answer {
     pub(super) children: Vec<Shard>,
 }
 
+/// What the service says of a stream as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub(super) retention: Duration,
+    /// The service distributes the records by itself: producers' keys do not decide their shards.
+    pub(super) ignores_keys: bool,
+}
+
 /// A stream and the client to reach it.
 #[derive(Clone)]
 pub(super) struct Stream {
-    client: Client,
+    pub(super) client: Client,
     /// As the user gave it: a name or an ARN.
     pub(super) name: String,
 }
@@ -48,9 +58,22 @@ impl Stream {
         self.client.config().region().map_or("no region", |region| region.as_ref())
     }
 
-    fn named(&self) -> (Option<String>, Option<String>) {
+    pub(super) fn named(&self) -> (Option<String>, Option<String>) {
         let name = Some(self.name.clone());
         if self.name.starts_with("arn:") { (None, name) } else { (name, None) }
+    }
+
+    pub(super) async fn summary(&self) -> Result<Summary, Fault> {
+        let (name, arn) = self.named();
+        let call = self.client.describe_stream_summary().set_stream_name(name).set_stream_arn(arn);
+        let answer = call.send().await.map_err(|error| Fault::of(&error))?;
+        let summary = answer.stream_description_summary;
+        let summary = summary.ok_or_else(|| Fault::Passing("DescribeStreamSummary answered without one".into()))?;
+        let hours = u64::try_from(summary.retention_period_hours).unwrap_or(0);
+        Ok(Summary {
+            retention: Duration::from_secs(hours * 3_600),
+            ignores_keys: summary.record_distribution_strategy == Some(RecordDistributionStrategy::Auto),
+        })
     }
 
     /// Every shard that the stream still holds, closed ones too.
@@ -76,7 +99,8 @@ impl Stream {
         }
     }
 
-    /// An iterator at `position`. The end has none; nobody reads there.
+    /// An iterator at `position`, that is before the record that a sequence number names: user records that were
+    /// aggregated in it may follow. The end has none; nobody reads there.
     pub(super) async fn iterator(&self, shard: &ShardId, position: &Position) -> Result<String, Fault> {
         let (name, arn) = self.named();
         let call = self.client.get_shard_iterator().set_stream_name(name).set_stream_arn(arn).shard_id(shard.as_str());
@@ -85,9 +109,9 @@ impl Stream {
                 call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*ms))
             }
             Position::After { sequence, .. } => call
-                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
                 .starting_sequence_number(sequence.as_ref()),
-            Position::TrimHorizon | Position::ShardEnd => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            _ => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
         };
         let answer = call.send().await.map_err(|error| Fault::of(&error))?;
         answer.shard_iterator.ok_or_else(|| Fault::Passing("GetShardIterator answered without an iterator".into()))
@@ -98,17 +122,11 @@ impl Stream {
         let call = self.client.get_records().shard_iterator(iterator);
         // The ARN, where known, lets the service route by account; the name is not a parameter of this call.
         let answer = call.set_stream_arn(self.named().1).send().await.map_err(|error| Fault::of(&error))?;
-        let children = answer.child_shards.unwrap_or_default().into_iter().map(|child| Shard {
-            id: ShardId::from(child.shard_id.as_str()),
-            parents: child.parent_shards.iter().map(|parent| ShardId::from(parent.as_str())).collect(),
-            hash_keys: child.hash_key_range.map(|range| (range.starting_hash_key, range.ending_hash_key)),
-            open: true,
-        });
         Ok(Answer {
             records: answer.records.into_iter().map(record).collect(),
             behind_latest_ms: answer.millis_behind_latest.unwrap_or(0),
             next: answer.next_shard_iterator,
-            children: children.collect(),
+            children: answer.child_shards.unwrap_or_default().into_iter().map(child).collect(),
         })
     }
 }
@@ -123,7 +141,17 @@ fn listed(shard: aws_sdk_kinesis::types::Shard) -> Shard {
     }
 }
 
-fn record(record: aws_sdk_kinesis::types::Record) -> Record {
+/// A child as the last answer of its parent tells it.
+pub(super) fn child(child: aws_sdk_kinesis::types::ChildShard) -> Shard {
+    Shard {
+        id: ShardId::from(child.shard_id.as_str()),
+        parents: child.parent_shards.iter().map(|parent| ShardId::from(parent.as_str())).collect(),
+        hash_keys: child.hash_key_range.map(|range| (range.starting_hash_key, range.ending_hash_key)),
+        open: true,
+    }
+}
+
+pub(super) fn record(record: aws_sdk_kinesis::types::Record) -> Record {
     Record {
         sequence_number: record.sequence_number.into(),
         sub_sequence_number: 0,

@@ -10,8 +10,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{Change, Lease, LeaseStore, Written};
-use crate::record::ShardId;
+use super::{Change, Lease, LeaseStore, LeaseTable, UnreadableLease, Written, stream_name, words};
 use crate::source::SourceError;
 
 /// Leases in a SQLite file. Several processes may use one file at once, also for different streams.
@@ -37,7 +36,7 @@ impl SqliteLeases {
     pub async fn open(path: impl Into<PathBuf>, app: &str, stream: &str) -> Result<Self, SourceError> {
         let path = path.into();
         let app = app.to_owned();
-        let stream = stream.rsplit('/').next().unwrap_or(stream).to_owned();
+        let stream = stream_name(stream).to_owned();
         blocking(move || {
             let connection = Mutex::new(file::open(&path)?);
             Ok(Self { shared: Arc::new(Shared { path, app, stream, connection }) })
@@ -95,10 +94,17 @@ async fn blocking<T: Send + 'static>(
 
 #[async_trait]
 impl LeaseStore for SqliteLeases {
-    async fn list(&self) -> Result<Vec<Lease>, SourceError> {
+    async fn list(&self) -> Result<LeaseTable, SourceError> {
         self.on_file("list leases", |sqlite, at| {
             let mut select = sqlite.prepare_cached(&format!("{} ORDER BY shard", row::SELECT))?;
-            select.query_map(params![at.app, at.stream], row::lease)?.collect()
+            let mut listed = LeaseTable::default();
+            for row in select.query_map(params![at.app, at.stream], row::lease)? {
+                match row? {
+                    Ok(lease) => listed.leases.push(lease),
+                    Err(unreadable) => listed.unreadable.push(unreadable),
+                }
+            }
+            Ok(listed)
         })
         .await
     }
@@ -106,7 +112,7 @@ impl LeaseStore for SqliteLeases {
     async fn create(&self, lease: &Lease) -> Result<bool, SourceError> {
         let lease = lease.clone();
         self.write("create a lease", move |sqlite, at| {
-            let (checkpoint, sub_sequence) = row::words(&lease.checkpoint);
+            let (checkpoint, sub_sequence) = words::of(&lease.checkpoint);
             let (starting, ending) = lease.hash_keys.as_ref().map(|(s, e)| (s.as_str(), e.as_str())).unzip();
             let mut insert = sqlite.prepare_cached(row::INSERT)?;
             let rows = insert.execute(params![
@@ -114,9 +120,10 @@ impl LeaseStore for SqliteLeases {
                 at.stream,
                 lease.shard.as_str(),
                 lease.owner,
+                lease.checkpoint_owner,
                 lease.counter.cast_signed(),
                 checkpoint,
-                sub_sequence,
+                sub_sequence.cast_signed(),
                 lease.start_timestamp_ms,
                 row::joined(&lease.parents),
                 row::joined(&lease.children),
@@ -130,33 +137,46 @@ impl LeaseStore for SqliteLeases {
 
     async fn update(&self, seen: &Lease, change: &Change) -> Result<Written, SourceError> {
         let (seen, change) = (seen.clone(), change.clone());
-        self.write("update a lease", move |sqlite, at| {
+        let written = self.write("update a lease", move |sqlite, at| {
             let shard = seen.shard.as_str();
             let mut select = sqlite.prepare_cached(&format!("{} AND shard = ?3", row::SELECT))?;
             let found = select.query_row(params![at.app, at.stream, shard], row::lease).optional()?;
             let mut lease = match found {
-                Some(lease) if (&lease.owner, lease.counter) == (&seen.owner, seen.counter) => lease,
-                other => return Ok(Written::Refused(other)),
+                Some(Ok(lease)) if lease.is_unchanged(&seen) => lease,
+                Some(Err(unreadable)) => return Ok(Err(unreadable)),
+                other => return Ok(Ok(Written::Refused(other.and_then(Result::ok).map(Box::new)))),
             };
             lease.apply(&change);
-            let (checkpoint, sub_sequence) = row::words(&lease.checkpoint);
-            let (counter, children) = (lease.counter.cast_signed(), row::joined(&lease.children));
+            let (checkpoint, sub_sequence) = words::of(&lease.checkpoint);
             let mut update = sqlite.prepare_cached(row::UPDATE)?;
-            let row = params![at.app, at.stream, shard, lease.owner, counter, checkpoint, sub_sequence, children];
-            update.execute(row).map(|_| Written::Landed)
+            update.execute(params![
+                at.app,
+                at.stream,
+                shard,
+                lease.owner,
+                lease.checkpoint_owner,
+                lease.counter.cast_signed(),
+                checkpoint,
+                sub_sequence.cast_signed(),
+                lease.start_timestamp_ms,
+                row::joined(&lease.children),
+            ])?;
+            Ok(Ok(Written::Landed))
+        });
+        written.await?.map_err(|UnreadableLease { shard, why }| SourceError::Failed {
+            what: format!("update lease {shard} in {}", self.shared.path.display()),
+            source: why.into(),
         })
-        .await
     }
 
-    async fn delete(&self, shard: &ShardId) -> Result<(), SourceError> {
-        let shard = shard.clone();
+    async fn delete(&self, seen: &Lease) -> Result<bool, SourceError> {
+        let seen = seen.clone();
         self.write("delete a lease", move |sqlite, at| {
             let mut delete = sqlite.prepare_cached(row::DELETE)?;
-            delete.execute(params![at.app, at.stream, shard.as_str()]).map(drop)
+            let counter = seen.counter.cast_signed();
+            let row = params![at.app, at.stream, seen.shard.as_str(), seen.owner, seen.checkpoint_owner, counter];
+            delete.execute(row).map(|rows| rows == 1)
         })
         .await
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,6 +19,8 @@ impl Told {
                 }
                 ShardEvent::Finished { epoch, .. } => format!("finished {epoch}"),
                 ShardEvent::LeaseLost { epoch, .. } => format!("lost {epoch}"),
+                ShardEvent::Leaving { epoch, .. } => format!("leaving {epoch}"),
+                ShardEvent::HandedOver { epoch, .. } => format!("handed over {epoch}"),
                 ShardEvent::Shards { open, .. } => format!("open {open}"),
             };
             lines.lock().unwrap().push(line);

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use crate::source::SourceError;
 
 /// The version that this code writes. Changes are additive; a newer file is left alone.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Switching a file to WAL does not wait for other processes that do the same, whatever the busy timeout.
 const OPENING_TRIES: u32 = 50;
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS leases (
     stream TEXT NOT NULL,
     shard TEXT NOT NULL,
     owner TEXT,
+    checkpoint_owner TEXT,
     counter INTEGER NOT NULL,
     checkpoint TEXT NOT NULL,
     checkpoint_sub_sequence INTEGER NOT NULL,
@@ -36,6 +37,9 @@ CREATE TABLE IF NOT EXISTS leases (
     ending_hash_key TEXT,
     PRIMARY KEY (app, stream, shard)
 ) STRICT, WITHOUT ROWID;";
+
+/// Version 1 knew of no hand-over.
+const FROM_VERSION_1: &str = "ALTER TABLE leases ADD COLUMN checkpoint_owner TEXT;";
 
 pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
     let mut tries = 1;
@@ -70,17 +74,21 @@ fn prepare(path: &Path) -> rusqlite::Result<Result<Connection, i64>> {
         .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'lease_meta'", [], |_| Ok(()))
         .optional()?
         .is_some();
+    let mut version = None;
     if has_version {
-        let version = transaction
+        version = transaction
             .query_row("SELECT value FROM lease_meta WHERE name = 'schema_version'", [], |row| row.get(0))
             .optional()?;
-        if let Some(newer) = version.filter(|version| *version > SCHEMA_VERSION) {
-            return Ok(Err(newer));
-        }
     }
-    transaction.execute_batch(TABLES)?;
-    transaction
-        .execute("INSERT INTO lease_meta VALUES ('schema_version', ?1) ON CONFLICT DO NOTHING", [SCHEMA_VERSION])?;
+    match version {
+        Some(newer) if newer > SCHEMA_VERSION => return Ok(Err(newer)),
+        Some(1) => transaction.execute_batch(FROM_VERSION_1)?,
+        _ => transaction.execute_batch(TABLES)?,
+    }
+    transaction.execute(
+        "INSERT INTO lease_meta VALUES ('schema_version', ?1) ON CONFLICT DO UPDATE SET value = excluded.value",
+        [SCHEMA_VERSION],
+    )?;
     transaction.commit()?;
     Ok(Ok(connection))
 }

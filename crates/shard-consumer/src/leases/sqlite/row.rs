@@ -1,46 +1,24 @@
 //! A lease as a row, and the statements that touch it.
 
 use rusqlite::Row;
-use rusqlite::types::Type;
 
-use super::super::Lease;
-use crate::record::{Position, ShardId};
+use super::super::{Lease, UnreadableLease, words};
+use crate::record::ShardId;
 
-pub(super) const SELECT: &str = "SELECT shard, owner, counter, checkpoint, checkpoint_sub_sequence, \
+pub(super) const SELECT: &str = "SELECT shard, owner, checkpoint_owner, counter, checkpoint, checkpoint_sub_sequence, \
      start_timestamp_ms, parents, children, starting_hash_key, ending_hash_key \
      FROM leases WHERE app = ?1 AND stream = ?2";
 
-pub(super) const INSERT: &str = "INSERT INTO leases (app, stream, shard, owner, counter, checkpoint, \
+pub(super) const INSERT: &str = "INSERT INTO leases (app, stream, shard, owner, checkpoint_owner, counter, checkpoint, \
      checkpoint_sub_sequence, start_timestamp_ms, parents, children, starting_hash_key, ending_hash_key) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING";
 
-pub(super) const UPDATE: &str = "UPDATE leases SET owner = ?4, counter = ?5, checkpoint = ?6, \
-     checkpoint_sub_sequence = ?7, children = ?8 WHERE app = ?1 AND stream = ?2 AND shard = ?3";
+pub(super) const UPDATE: &str = "UPDATE leases SET owner = ?4, checkpoint_owner = ?5, counter = ?6, checkpoint = ?7, \
+     checkpoint_sub_sequence = ?8, start_timestamp_ms = ?9, children = ?10 \
+     WHERE app = ?1 AND stream = ?2 AND shard = ?3";
 
-pub(super) const DELETE: &str = "DELETE FROM leases WHERE app = ?1 AND stream = ?2 AND shard = ?3";
-
-/// A position as the Kinesis Client Library writes it: a word or a sequence number, and the sub-sequence number.
-/// A time is not in the word: it stands in the row's start timestamp.
-pub(super) fn words(position: &Position) -> (&str, i64) {
-    match position {
-        Position::TrimHorizon => ("TRIM_HORIZON", 0),
-        Position::AtTimestamp(_) => ("AT_TIMESTAMP", 0),
-        Position::After { sequence, sub_sequence } => (sequence, sub_sequence.cast_signed()),
-        Position::ShardEnd => ("SHARD_END", 0),
-    }
-}
-
-fn position(word: &str, sub_sequence: i64, start_timestamp_ms: Option<i64>) -> Option<Position> {
-    match word {
-        "TRIM_HORIZON" => Some(Position::TrimHorizon),
-        "AT_TIMESTAMP" => start_timestamp_ms.map(Position::AtTimestamp),
-        "SHARD_END" => Some(Position::ShardEnd),
-        digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            Some(Position::After { sequence: digits.into(), sub_sequence: sub_sequence.cast_unsigned() })
-        }
-        _ => None,
-    }
-}
+pub(super) const DELETE: &str = "DELETE FROM leases WHERE app = ?1 AND stream = ?2 AND shard = ?3 \
+     AND owner IS ?4 AND checkpoint_owner IS ?5 AND counter = ?6";
 
 /// Shard names have no spaces.
 pub(super) fn joined(shards: &[ShardId]) -> String {
@@ -51,22 +29,26 @@ fn split(joined: &str) -> Vec<ShardId> {
     joined.split_whitespace().map(ShardId::from).collect()
 }
 
-pub(super) fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
-    let word: String = row.get(3)?;
-    let start_timestamp_ms = row.get(5)?;
-    let checkpoint = position(&word, row.get(4)?, start_timestamp_ms).ok_or_else(|| {
-        let why = format!("{word:?} is no position; was the row written by hand?");
-        rusqlite::Error::FromSqlConversionFailure(3, Type::Text, why.into())
-    })?;
-    let starting: Option<String> = row.get(8)?;
-    Ok(Lease {
-        shard: ShardId::from(row.get::<_, String>(0)?.as_str()),
+/// The lease; or why the row, which others may write to, is none.
+pub(super) fn lease(row: &Row<'_>) -> rusqlite::Result<Result<Lease, UnreadableLease>> {
+    let shard = ShardId::from(row.get::<_, String>(0)?.as_str());
+    let word: String = row.get(4)?;
+    let start_timestamp_ms = row.get(6)?;
+    let sub_sequence: i64 = row.get(5)?;
+    let Some(checkpoint) = words::position(&word, sub_sequence.cast_unsigned(), start_timestamp_ms) else {
+        let why = format!("its checkpoint is {}, which is no position: {}", words::quoted(&word), words::MEND);
+        return Ok(Err(UnreadableLease { shard, why }));
+    };
+    let starting: Option<String> = row.get(9)?;
+    Ok(Ok(Lease {
+        shard,
         owner: row.get(1)?,
-        counter: row.get::<_, i64>(2)?.cast_unsigned(),
+        checkpoint_owner: row.get(2)?,
+        counter: row.get::<_, i64>(3)?.cast_unsigned(),
         checkpoint,
         start_timestamp_ms,
-        parents: split(&row.get::<_, String>(6)?),
-        children: split(&row.get::<_, String>(7)?),
-        hash_keys: starting.zip(row.get(9)?),
-    })
+        parents: split(&row.get::<_, String>(7)?),
+        children: split(&row.get::<_, String>(8)?),
+        hash_keys: starting.zip(row.get(10)?),
+    }))
 }
