@@ -40,6 +40,8 @@ struct Shape<'a> {
     arrived_at: Option<Text<'a>>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
+    #[serde(borrow, rename = "dataTruncated", default)]
+    data_truncated: Option<&'a RawValue>,
     #[serde(borrow, default)]
     reason: Option<&'a RawValue>,
 }
@@ -184,6 +186,16 @@ impl Parser {
         wrappers: usize,
         visit: &mut dyn FnMut(Parsed<'_>),
     ) {
+        if shape.data_truncated.is_some_and(|truncated| truncated.get() != "false") {
+            // Its beginning may well be a record by itself, and another one.
+            let message =
+                "the data of this dead letter was cut to fit into a message: replay the record from the trail's files";
+            return visit(Parsed::Malformed {
+                reason: Malformed::Truncated,
+                message: message.into(),
+                data: text.as_bytes(),
+            });
+        }
         let decoded = serde_json::from_str::<String>(data.get()).ok().and_then(|data| STANDARD.decode(data).ok());
         let arrived_at = shape.arrived_at.as_deref().and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
         // Nothing arrived first after it arrived again; a later time would let an event of the future in.

@@ -51,11 +51,13 @@ pub enum Malformed {
     UnsupportedVersion,
     /// The call names no bucket, account or access point that there can be.
     NoResource,
+    /// A dead letter that holds only the beginning of its record.
+    Truncated,
 }
 
 impl Malformed {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadGzip,
         Self::TooLarge,
         Self::NotUtf8,
@@ -66,6 +68,7 @@ impl Malformed {
         Self::FutureEvent,
         Self::UnsupportedVersion,
         Self::NoResource,
+        Self::Truncated,
     ];
 
     /// The reason as a metric's label and in a dead letter.
@@ -82,6 +85,7 @@ impl Malformed {
             Self::FutureEvent => "future_event",
             Self::UnsupportedVersion => "unsupported_version",
             Self::NoResource => "no_resource",
+            Self::Truncated => "truncated",
         }
     }
 }

@@ -18,6 +18,13 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
+/// The dead letter of a whole record, with this for its `dataTruncated`.
+fn cut(truncated: Value) -> Value {
+    let mut letter = dead_letter(&bytes(&cleared()), ON_TIME);
+    letter["dataTruncated"] = truncated;
+    letter
+}
+
 #[test]
 fn a_record_is_the_same_event_in_every_form_and_every_writing_of_it() {
     let record = cleared();
@@ -27,6 +34,7 @@ fn a_record_is_the_same_event_in_every_form_and_every_writing_of_it() {
         ("a Records file", json!({"Records": [record]})),
         ("a log subscription's message", log_message("DATA_MESSAGE", &[&record.to_string()])),
         ("a dead letter", dead_letter(&bytes(&record), ON_TIME)),
+        ("a dead letter that is not cut", cut(json!(false))),
         ("a dead letter of gzip", dead_letter(&gzip(&bytes(&envelope(&record))), ON_TIME)),
         ("a dead letter of a dead letter", dead_letter(&bytes(&dead_letter(&bytes(&record), ON_TIME)), ON_TIME)),
     ];
@@ -134,6 +142,8 @@ fn bytes_that_are_no_record_are_reported_with_the_reason() {
         ("a dead letter of no base64", bytes(&json!({"reason": "not_json", "data": "*"})), "unexpected_shape"),
         ("a dead letter of a number", bytes(&json!({"reason": "not_json", "data": 7})), "unexpected_shape"),
         ("a dead letter of no record", bytes(&dead_letter(b"ledger", ON_TIME)), "not_json"),
+        ("a dead letter that was cut", bytes(&cut(json!(true))), "truncated"),
+        ("a dead letter of one that was cut", bytes(&dead_letter(&bytes(&cut(json!(1))), ON_TIME)), "truncated"),
     ];
     for (case, bytes, reason) in cases {
         assert_eq!(outcomes(&bytes), [format!("malformed {reason}")], "{case}");

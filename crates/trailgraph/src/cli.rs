@@ -1,5 +1,8 @@
 //! The command line. It is a contract: names and defaults stay.
 
+mod dead_letters;
+mod leases;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,6 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use shard_consumer::Start;
 
 use crate::clock;
+
+pub use dead_letters::DeadLetterUrl;
+pub use leases::{LeaseArgs, LeasesArgs, LeasesCommand, LeasesUrl};
 
 /// Keeps a security graph of S3 buckets up to date from CloudTrail, within seconds, without reading the buckets.
 #[derive(Debug, Parser)]
@@ -32,6 +38,8 @@ pub enum Command {
     Graph(GraphArgs),
     /// Lists the events that are folded, makes an EventBridge pattern of them, or checks one
     Events(EventsArgs),
+    /// Shows or rewinds the leases: which shard is read by whom, and how far it has been read
+    Leases(LeasesArgs),
     /// Asks a running service whether it is healthy: exit code 0 or 1
     Health(HealthArgs),
 }
@@ -62,28 +70,23 @@ pub struct DemoArgs {
 /// `trailgraph run`
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The Kinesis stream
-    #[arg(long, env = "TRAILGRAPH_STREAM", value_name = "NAME|ARN")]
-    pub stream: String,
-    /// Names the lease table and the consumer
-    #[arg(long, env = "TRAILGRAPH_APP_NAME", default_value = "trailgraph")]
-    pub app_name: String,
+    /// The stream and its leases
+    #[command(flatten)]
+    pub leases: LeaseArgs,
     /// This worker among the others [default: host-pid-random]
     #[arg(long, env = "TRAILGRAPH_WORKER_ID")]
     pub worker_id: Option<String>,
     /// Where the graph and the states go
     #[command(flatten)]
     pub stores: StoreArgs,
-    /// Where the leases are kept
-    #[arg(long, env = "TRAILGRAPH_LEASES", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
-    pub leases: SqliteUrl,
     /// Where a stream without leases begins
     #[arg(long, env = "TRAILGRAPH_START", value_name = "trim-horizon|latest|RFC3339", default_value = "trim-horizon",
           value_parser = parse_start)]
     pub start: Start,
-    /// A worker that has not renewed its leases for this long is taken for dead
-    #[arg(long, env = "TRAILGRAPH_FAILOVER_AFTER", value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
-    pub failover_after: Duration,
+    /// Reads by enhanced fan-out, which is paid for: 2 MB/s per shard for this application alone. Else by polling, where
+    /// all applications share that
+    #[arg(long, env = "TRAILGRAPH_FAN_OUT")]
+    pub fan_out: bool,
     /// When a window is flushed
     #[command(flatten)]
     pub window: WindowArgs,
@@ -229,8 +232,13 @@ pub struct StoreArgs {
     #[arg(long, env = "TRAILGRAPH_STATE", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
     pub state: SqliteUrl,
     /// Where records go that cannot be understood
-    #[arg(long, env = "TRAILGRAPH_DEAD_LETTERS", value_name = "file:PATH", default_value = "file:dead-letters.jsonl")]
-    pub dead_letters: FileUrl,
+    #[arg(
+        long,
+        env = "TRAILGRAPH_DEAD_LETTERS",
+        value_name = "file:PATH|sqs:QUEUE_URL",
+        default_value = "file:dead-letters.jsonl"
+    )]
+    pub dead_letters: DeadLetterUrl,
 }
 
 /// The window: bursts within it become one write per bucket.
@@ -279,18 +287,6 @@ impl FromStr for SqliteUrl {
 impl std::fmt::Display for SqliteUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "sqlite:{}", self.0.display())
-    }
-}
-
-/// `file:PATH`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileUrl(pub PathBuf);
-
-impl FromStr for FileUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        parse_url(text, "file").map(Self)
     }
 }
 

@@ -8,15 +8,15 @@ use shard_consumer::{Change, Lease, LeaseStore, LeaseTable, SourceError, Written
 use crate::metrics::Metrics;
 
 /// Passes everything on, and counts the writes.
-pub struct CountedLeases<L> {
+pub struct CountedLeases {
     /// Where the leases are.
-    pub leases: L,
+    pub leases: Arc<dyn LeaseStore>,
     /// Where writes are counted.
     pub metrics: Arc<Metrics>,
 }
 
 #[async_trait]
-impl<L: LeaseStore> LeaseStore for CountedLeases<L> {
+impl LeaseStore for CountedLeases {
     async fn list(&self) -> Result<LeaseTable, SourceError> {
         self.leases.list().await
     }

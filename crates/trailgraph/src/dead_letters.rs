@@ -1,15 +1,18 @@
 //! Records that cannot be understood: kept whole, so that they can be replayed after a fix.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+mod file;
+mod sqs;
+
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::cli::DeadLetterUrl;
 use crate::clock;
+use file::LetterFile;
+use sqs::LetterQueue;
 
 /// One record with what is wrong with it.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +36,9 @@ pub struct DeadLetter {
     pub partition_key: Option<String>,
     /// The bytes, in base64.
     pub data: String,
+    /// Whether `data` is only the beginning, as much as its destination takes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub data_truncated: bool,
 }
 
 impl DeadLetter {
@@ -43,61 +49,53 @@ impl DeadLetter {
     }
 }
 
-/// A file of dead letters, one JSON object a line. Made with the first letter.
+/// Where dead letters go.
 #[derive(Debug)]
-pub struct DeadLetters {
-    path: PathBuf,
-    file: Mutex<Option<File>>,
+pub struct DeadLetters(Destination);
+
+#[derive(Debug)]
+enum Destination {
+    File(LetterFile),
+    Queue(LetterQueue),
+}
+
+/// Letters that are not written yet: to be written again, by themselves.
+#[derive(Debug)]
+pub struct Unwritten<'a> {
+    /// One line that names the destination and, where one is known, the mend.
+    pub error: String,
+    /// Some of them may have been written, the answer being lost: then they come twice.
+    pub letters: Vec<&'a DeadLetter>,
 }
 
 impl DeadLetters {
-    /// The file at `path`, which is tried, so that a wrong path is known before the first letter.
+    /// What the flag names, tried without a letter, so that a mistake is known before the first one.
+    ///
+    /// # Errors
+    /// One line that names the destination and the mend.
+    pub async fn open(url: &DeadLetterUrl) -> Result<Self, String> {
+        match url {
+            DeadLetterUrl::File(path) => Self::file(path),
+            DeadLetterUrl::Sqs(url) => Ok(Self(Destination::Queue(LetterQueue::open(url).await?))),
+        }
+    }
+
+    /// The file at `path`, one JSON object a line. Made with the first letter.
     ///
     /// # Errors
     /// One line that names the path.
-    pub fn open(path: &Path) -> Result<Self, String> {
-        let existed = path.exists();
-        append(path).map_err(|error| format!("{}: {error}; name a file that can be written", path.display()))?;
-        if !existed {
-            // An empty file would look like a finding.
-            let _removed = std::fs::remove_file(path);
-        }
-        Ok(Self { path: path.into(), file: Mutex::new(None) })
+    pub fn file(path: &Path) -> Result<Self, String> {
+        Ok(Self(Destination::File(LetterFile::open(path)?)))
     }
 
-    /// Writes letters to the disk, all or none. Blocks.
+    /// Writes letters so that they last.
     ///
     /// # Errors
-    /// One line that names the path.
-    pub fn write(&self, letters: &[DeadLetter]) -> Result<(), String> {
-        let named = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
-        let mut lines = Vec::new();
-        for letter in letters {
-            serde_json::to_writer(&mut lines, letter).map_err(|error| named(&error))?;
-            lines.push(b'\n');
+    /// Those that were not written.
+    pub async fn write<'a>(&self, letters: Vec<&'a DeadLetter>) -> Result<(), Unwritten<'a>> {
+        match &self.0 {
+            Destination::File(file) => file.write(&letters).await.map_err(|error| Unwritten { error, letters }),
+            Destination::Queue(queue) => queue.write(letters).await,
         }
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = match &mut *file {
-            Some(open) => open,
-            none => none.insert(append(&self.path).map_err(|error| named(&error))?),
-        };
-        // Other workers may write to the same file: what is taken back must not be theirs.
-        open.lock().map_err(|error| named(&error))?;
-        let before = open.metadata().map_err(|error| named(&error))?.len();
-        let written = open.write_all(&lines).and_then(|()| open.sync_data());
-        if written.is_err() {
-            // A part of a line would spoil the next one. What cannot be taken back is at least ended.
-            let _taken_back = open.set_len(before).or_else(|_| open.write_all(b"\n"));
-        }
-        let unlocked = open.unlock();
-        if written.is_err() || unlocked.is_err() {
-            // Closing the file gives up its lock, too.
-            *file = None;
-        }
-        written.map_err(|error| named(&error))
     }
-}
-
-fn append(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bucket_state::RECORD_BYTES_MAX;
 use shard_consumer::{MemoryInput, Record, ShardId};
 
-use crate::cli::{DemoArgs, FileUrl, SqliteUrl, StoreArgs};
+use crate::cli::{DeadLetterUrl, DemoArgs, SqliteUrl, StoreArgs};
 use crate::failure::Failure;
 use crate::finite::Finite;
 use crate::generate::{Generated, Traffic};
@@ -35,10 +35,11 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
         &StoreArgs {
             graph: vec![SqliteUrl(FILE.into())],
             state: SqliteUrl(FILE.into()),
-            dead_letters: FileUrl(DEAD_LETTERS.into()),
+            dead_letters: DeadLetterUrl::File(DEAD_LETTERS.into()),
         },
         &worker,
-    )?;
+    )
+    .await?;
     let graph = stores.graphs.first().map(Arc::clone);
     let metrics = Arc::new(Metrics::new(&stores.sink_names()));
     let addr = serve(args.metrics_addr, &metrics).await?;

@@ -10,13 +10,14 @@ use shard_consumer::{Batch, Cut, Deliver, Position, Record, ShardEvent};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::dead_letters::{DeadLetter, DeadLetters};
+use crate::dead_letters::{DeadLetter, DeadLetters, Unwritten};
 use crate::metrics::{AFTER_UNTIL, Metrics};
 use crate::permit::Permit;
 
 /// Parsing keeps a thread: after this many records others get a turn.
 const RECORDS_BEFORE_YIELD: usize = 256;
-const DEAD_LETTER_RETRY: Duration = Duration::from_secs(1);
+const DEAD_LETTER_RETRY_FIRST: Duration = Duration::from_secs(1);
+const DEAD_LETTER_RETRY_MOST: Duration = Duration::from_secs(30);
 
 /// What every shard's reader does with its events. Shared by all of them.
 pub struct Intake {
@@ -68,23 +69,28 @@ impl Intake {
             ShardEvent::Finished { shard, epoch } => {
                 self.window.advance(true, |cut| cut.advance(&shard, epoch, Position::ShardEnd));
             }
-            ShardEvent::LeaseTaken { shard, .. } => self.metrics.lease_taken(shard.as_str()),
+            ShardEvent::LeaseTaken { shard, epoch, from } => self.metrics.lease_taken(shard.as_str(), epoch, from),
             ShardEvent::LeaseLost { shard, epoch } => {
                 self.window.retract(|cut| cut.forget(&shard, epoch));
-                self.metrics.lease_lost(shard.as_str());
+                self.metrics.lease_lost(shard.as_str(), epoch);
             }
             // The window is due at once, though nothing of it is new: the next worker waits for the checkpoint.
             ShardEvent::Leaving { .. } => self.window.advance(true, |_| {}),
             ShardEvent::HandedOver { shard, epoch } => {
                 self.window.retract(|cut| cut.forget(&shard, epoch));
-                self.metrics.lease_lost(shard.as_str());
+                self.metrics.lease_handed_over(shard.as_str(), epoch);
             }
-            ShardEvent::Shards { open, unread, .. } => self.metrics.shards_listed(open, unread),
+            ShardEvent::Shards { open, unread, retention } => {
+                self.metrics.shards_listed(open, unread, retention);
+                self.warn_of_late_shards();
+            }
         }
     }
 
     /// Folds a batch, and only then moves the shard's position past it.
     async fn fold(&self, batch: &Batch) {
+        // Before anything waits: how late a shard is counts most while it stands.
+        self.metrics.batch_read(batch);
         self.window.room().await;
         let mut parser = Parser::new(self.input_bytes_max);
         let mut letters = Vec::new();
@@ -96,8 +102,22 @@ impl Intake {
         }
         self.bury(letters).await;
         self.metrics.batch_folded(batch, clock::now_ms());
+        self.warn_of_late_shards();
         if !batch.records.is_empty() {
             self.window.advance(false, |cut| cut.advance(&batch.shard, batch.epoch, batch.after.clone()));
+        }
+    }
+
+    /// Past the whole of the retention, records are gone before they are read.
+    fn warn_of_late_shards(&self) {
+        for late in self.metrics.late_shards() {
+            tracing::warn!(
+                shard = late.shard,
+                lag_seconds = late.lag.as_secs(),
+                retention_seconds = late.retention.as_secs(),
+                "a shard lags by more than half of the stream's retention, after which its records are gone unread: run \
+                 more workers, read with --fan-out, or raise the retention"
+            );
         }
     }
 
@@ -123,6 +143,7 @@ impl Intake {
                     arrived_at,
                     partition_key: record.partition_key.clone(),
                     data,
+                    data_truncated: false,
                 };
                 letters.push((reason, letter));
             }
@@ -146,25 +167,24 @@ impl Intake {
         if letters.is_empty() {
             return;
         }
-        let (reasons, letters): (Vec<Malformed>, Vec<DeadLetter>) = letters.into_iter().unzip();
-        let letters = Arc::new(letters);
-        let write = async || {
-            let (dead_letters, letters) = (Arc::clone(&self.dead_letters), Arc::clone(&letters));
-            let written = tokio::task::spawn_blocking(move || dead_letters.write(&letters)).await;
-            written.unwrap_or_else(|error| Err(error.to_string()))
-        };
-        while let Err(error) = write().await {
+        let mut unwritten: Vec<&DeadLetter> = letters.iter().map(|(_, letter)| letter).collect();
+        let mut pause_most = DEAD_LETTER_RETRY_FIRST;
+        while let Err(Unwritten { error, letters }) = self.dead_letters.write(unwritten).await {
             tracing::error!(error, "dead letters cannot be written; the shard waits until they can");
-            tokio::time::sleep(DEAD_LETTER_RETRY).await;
+            unwritten = letters;
+            tokio::time::sleep(pause_most.mul_f64(fastrand::f64())).await;
+            pause_most = (pause_most * 2).min(DEAD_LETTER_RETRY_MOST);
         }
-        for (reason, letter) in reasons.iter().zip(letters.iter()) {
-            self.metrics.dead_lettered(*reason);
+        letters.iter().for_each(|(reason, _)| self.metrics.dead_lettered(*reason));
+        // One line for all of a batch: the letters have the rest.
+        if let Some((_, first)) = letters.first() {
             tracing::warn!(
-                reason = letter.reason,
-                fault = letter.message,
-                shard = letter.shard,
-                sequence_number = letter.sequence_number,
-                "a record became a dead letter"
+                letters = letters.len(),
+                reason = first.reason,
+                fault = first.message,
+                shard = first.shard,
+                sequence_number = first.sequence_number,
+                "records became dead letters; this is the first of them"
             );
         }
     }

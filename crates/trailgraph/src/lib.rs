@@ -20,6 +20,8 @@ pub mod generate;
 pub mod graph_commands;
 pub mod health;
 pub mod intake;
+pub mod leases_commands;
+pub mod leases_flag;
 pub mod logs;
 pub mod metrics;
 pub mod parts;
@@ -42,6 +44,7 @@ pub async fn run(command: cli::Command) -> Result<(), failure::Failure> {
         cli::Command::Replay(args) => replay::run(args).await,
         cli::Command::Graph(args) => graph_commands::run(args).await,
         cli::Command::Events(args) => events::run(&args),
+        cli::Command::Leases(args) => leases_commands::run(args).await,
         cli::Command::Health(args) => health::run(&args),
     }
 }

@@ -2,11 +2,10 @@
 //! start, so that a rate over them is never absent.
 
 mod maker;
+mod shards;
 mod totals;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bucket_state::{Ignored, Malformed, supported};
 use emitter::{Backlog, EmitReport, FanOutReport, SaveReport, Verdict};
@@ -17,7 +16,9 @@ use prometheus::{
 use shard_consumer::Batch;
 
 use maker::Maker;
+use shards::Shards;
 
+pub use shards::LateShard;
 pub use totals::Totals;
 
 /// The reason under which events after `--until` are ignored.
@@ -25,11 +26,7 @@ pub const AFTER_UNTIL: &str = "after_until";
 /// What an event of an unlisted name is counted as.
 const OTHER: &str = "other";
 
-/// A shard from which nothing came for so long, not even an empty answer, is not being read.
-const SILENCE: Duration = Duration::from_secs(10);
-
 const OUTCOMES: [&str; 5] = ["applied", "failed_call", "ignored", "not_permitted", "malformed"];
-const LEASE_EVENTS: [&str; 5] = ["taken", "handed_over", "lost", "expired", "released"];
 const SNAPSHOT_OUTCOMES: [&str; 5] = ["emitted", "unchanged", "refused", "rejected", "failed"];
 const STAGES: [&str; 5] = ["arrival", "fold", "save", "emit", "total"];
 
@@ -47,13 +44,7 @@ pub struct Metrics {
     record_bytes: IntCounter,
     events: IntCounterVec,
     ignored: IntCounterVec,
-    behind_latest: GaugeVec,
-    checkpoint_age: GaugeVec,
-    open_shards: IntGauge,
-    open_shards_unread: IntGauge,
-    leases_held: IntGauge,
-    lease_events: IntCounterVec,
-    lease_writes: IntCounter,
+    shards: Shards,
     dirty: IntGauge,
     pending: IntGaugeVec,
     oldest_pending: GaugeVec,
@@ -66,18 +57,6 @@ pub struct Metrics {
     freshness: HistogramVec,
     contested: IntCounter,
     dead_letters: IntCounterVec,
-    /// The shards held; ages are worked out when they are asked for.
-    held: Mutex<BTreeMap<String, HeldShard>>,
-}
-
-/// What is known of a shard under this worker's lease.
-struct HeldShard {
-    /// The lag that the last batch told, in seconds, and when it came.
-    behind: (f64, Instant),
-    /// When records last came.
-    moved: Instant,
-    /// Since when there are records that no checkpoint covers.
-    uncovered: Option<Instant>,
 }
 
 impl Metrics {
@@ -93,21 +72,7 @@ impl Metrics {
             record_bytes: make.counter("record_bytes_total", "Bytes of the records read"),
             events: make.counters("events_total", "CloudTrail records, by call and outcome", &["event", "outcome"]),
             ignored: make.counters("ignored_total", "Records without effect, by reason", &["reason"]),
-            behind_latest: make.gauges(
-                "shard_behind_latest_seconds",
-                "How far reading is behind the tip; grows while a shard cannot be read",
-                "shard",
-            ),
-            checkpoint_age: make.gauges(
-                "checkpoint_age_seconds",
-                "Since when a shard has records that no checkpoint covers",
-                "shard",
-            ),
-            open_shards: make.gauge("open_shards", "Shards that take records"),
-            open_shards_unread: make.gauge("open_shards_unread", "Open shards that no live worker reads"),
-            leases_held: make.gauge("leases_held", "Leases that this worker holds"),
-            lease_events: make.counters("lease_events_total", "What happened to leases", &["kind"]),
-            lease_writes: make.counter("lease_writes_total", "Writes to the lease table"),
+            shards: Shards::new(&make),
             dirty: make.gauge("dirty_resources", "Resources folded and not yet sealed"),
             pending: make
                 .register(IntGaugeVec::new(Maker::opts("pending_resources", "Rows that wait for a sink"), &["sink"])),
@@ -124,7 +89,6 @@ impl Metrics {
             freshness: make.histograms("freshness_seconds", "How fresh events are at each stage", "stage"),
             contested: make.counter("contested_facets_total", "Facets whose last write cannot be told"),
             dead_letters: make.counters("dead_letters_total", "Records that cannot be understood", &["reason"]),
-            held: Mutex::default(),
             registry: make.0.clone(),
         };
         make.counter("s3_reads_total", "Reads of S3; there are none");
@@ -143,7 +107,6 @@ impl Metrics {
         let reasons = Ignored::ALL.iter().map(|reason| reason.as_str()).chain([AFTER_UNTIL]);
         reasons.for_each(|reason| drop(self.ignored.with_label_values(&[reason])));
         Malformed::ALL.iter().for_each(|reason| drop(self.dead_letters.with_label_values(&[reason.as_str()])));
-        LEASE_EVENTS.iter().for_each(|kind| drop(self.lease_events.with_label_values(&[kind])));
         ["saved", "unchanged", "conflict"].iter().for_each(|outcome| drop(self.saves.with_label_values(&[outcome])));
         STAGES.iter().for_each(|stage| drop(self.freshness.with_label_values(&[stage])));
         for sink in sinks {
@@ -161,14 +124,7 @@ impl Metrics {
     pub fn batch_folded(&self, batch: &Batch, now_ms: i64) {
         self.records.inc_by(batch.records.len() as u64);
         self.record_bytes.inc_by(batch.records.iter().map(|record| record.data.len() as u64).sum());
-        if let Some(shard) = self.held().get_mut(batch.shard.as_str()) {
-            let now = Instant::now();
-            shard.behind = (seconds(0, batch.behind_latest_ms), now);
-            if !batch.records.is_empty() {
-                shard.moved = now;
-                shard.uncovered.get_or_insert(now);
-            }
-        }
+        self.shards.batch_folded(batch, Instant::now());
         if let Some(first) = batch.records.first() {
             self.observe("fold", first.arrived_ms, now_ms);
         }
@@ -196,55 +152,6 @@ impl Metrics {
     pub fn dead_lettered(&self, reason: Malformed) {
         self.events.with_label_values(&[OTHER, "malformed"]).inc();
         self.dead_letters.with_label_values(&[reason.as_str()]).inc();
-    }
-
-    /// A lease was taken.
-    pub fn lease_taken(&self, shard: &str) {
-        self.lease_events.with_label_values(&["taken"]).inc();
-        let now = Instant::now();
-        let mut held = self.held();
-        held.insert(shard.to_owned(), HeldShard { behind: (0.0, now), moved: now, uncovered: None });
-        self.leases_held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
-    }
-
-    /// The lease table is written to.
-    pub fn lease_written(&self) {
-        self.lease_writes.inc();
-    }
-
-    /// A lease was lost: the shard is no longer this worker's to speak of.
-    pub fn lease_lost(&self, shard: &str) {
-        self.lease_events.with_label_values(&["lost"]).inc();
-        self.shard_ended(shard);
-    }
-
-    /// All leases were given up.
-    pub fn leases_released(&self) {
-        let shards: Vec<String> = self.held().keys().cloned().collect();
-        self.lease_events.with_label_values(&["released"]).inc_by(shards.len() as u64);
-        shards.iter().for_each(|shard| self.shard_ended(shard));
-    }
-
-    /// Nothing more is to be said of a shard: its lease is gone, or its end is checkpointed.
-    pub fn shard_ended(&self, shard: &str) {
-        let mut held = self.held();
-        held.remove(shard);
-        self.leases_held.set(i64::try_from(held.len()).unwrap_or(i64::MAX));
-        let _absent = self.checkpoint_age.remove_label_values(&[shard]);
-        let _absent = self.behind_latest.remove_label_values(&[shard]);
-    }
-
-    /// A listing showed the stream's shards.
-    pub fn shards_listed(&self, open: usize, unread: usize) {
-        self.open_shards.set(i64::try_from(open).unwrap_or(i64::MAX));
-        self.open_shards_unread.set(i64::try_from(unread).unwrap_or(i64::MAX));
-    }
-
-    /// A shard's position was checkpointed, as it was at `sealed`.
-    pub fn checkpointed(&self, shard: &str, sealed: Instant) {
-        if let Some(shard) = self.held().get_mut(shard) {
-            shard.uncovered = (shard.moved > sealed).then_some(sealed);
-        }
     }
 
     /// A window was sealed.
@@ -308,15 +215,7 @@ impl Metrics {
 
     /// The text form that Prometheus scrapes.
     pub fn render(&self) -> String {
-        for (shard, held) in self.held().iter() {
-            let age = held.uncovered.map_or(Duration::ZERO, |since| since.elapsed());
-            self.checkpoint_age.with_label_values(&[shard]).set(age.as_secs_f64());
-            // Even an idle shard is read every second: silence means that it cannot be read.
-            let (behind, told) = held.behind;
-            let silent = told.elapsed();
-            let behind = if silent > SILENCE { behind + silent.as_secs_f64() } else { behind };
-            self.behind_latest.with_label_values(&[shard]).set(behind);
-        }
+        self.shards.bring_up_to_date(Instant::now());
         let mut text = Vec::new();
         match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             Ok(()) => String::from_utf8_lossy(&text).into_owned(),
@@ -326,10 +225,6 @@ impl Metrics {
 
     fn observe(&self, stage: &str, from_ms: i64, to_ms: i64) {
         self.freshness.with_label_values(&[stage]).observe(seconds(from_ms, to_ms));
-    }
-
-    fn held(&self) -> MutexGuard<'_, BTreeMap<String, HeldShard>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

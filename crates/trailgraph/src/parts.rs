@@ -29,7 +29,7 @@ impl Stores {
     ///
     /// # Errors
     /// [`Failure::Usage`] that names the flag, the value and the mend.
-    pub fn open(args: &StoreArgs, worker: &str) -> Result<Self, Failure> {
+    pub async fn open(args: &StoreArgs, worker: &str) -> Result<Self, Failure> {
         let mut files = Files::default();
         let in_flag = |flag: &'static str, value: String| move |error: String| Failure::flag(flag, value, error);
         let state = files
@@ -41,9 +41,9 @@ impl Stores {
             let graph = files.open(&url.0).and_then(|file| SqliteGraph::open(file, sink_name(url)));
             graphs.push(Arc::new(graph.map_err(in_flag("--graph", url.to_string()))?));
         }
-        let path = &args.dead_letters.0;
-        let dead_letters = DeadLetters::open(path)
-            .map_err(|error| Failure::flag("--dead-letters", format!("file:{}", path.display()), error))?;
+        let dead_letters = DeadLetters::open(&args.dead_letters)
+            .await
+            .map_err(|error| Failure::flag("--dead-letters", &args.dead_letters, error))?;
         Ok(Self { state: Arc::new(state), graphs, dead_letters: Arc::new(dead_letters) })
     }
 

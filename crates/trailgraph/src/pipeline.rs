@@ -131,7 +131,8 @@ impl Pipeline {
         if window.is_clean() { Ok(()) } else { self.commit(window.seal()).await }
     }
 
-    /// Save, then checkpoint. A checkpoint that fails is repeated with the next window, which is due in any case.
+    /// Save, then hand the cut to the source, which writes it with the next renewal of each lease, at the latest. A
+    /// checkpoint that fails is repeated with the next window, which is due in any case.
     async fn commit(&self, sealed: Sealed<Cut>) -> Result<(), StoreError> {
         let (events, resources, begun) = (sealed.events(), sealed.resources(), std::time::Instant::now());
         self.metrics().window_sealed(events, resources);
@@ -165,9 +166,9 @@ impl Pipeline {
             if *position == Position::ShardEnd {
                 // Nothing is left to say of it, so later cuts need not carry it.
                 self.intake.window.retract(|cut| cut.forget(shard, epoch));
-                self.metrics().shard_ended(shard.as_str());
+                self.metrics().shard_ended(shard.as_str(), epoch);
             } else {
-                self.metrics().checkpointed(shard.as_str(), sealed);
+                self.metrics().checkpointed(shard.as_str(), epoch, sealed);
             }
         }
     }

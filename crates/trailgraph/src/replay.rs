@@ -1,14 +1,14 @@
 //! `trailgraph replay`: the same pipeline over files.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shard_consumer::{MemoryInput, Record, ShardId};
 use tokio::sync::mpsc;
 
-use crate::cli::ReplayArgs;
+use crate::cli::{DeadLetterUrl, ReplayArgs};
 use crate::failure::Failure;
 use crate::finite::Finite;
 use crate::metrics::Metrics;
@@ -28,10 +28,10 @@ const BATCH_BYTES: usize = 4 << 20;
 pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     logs::start(None, tracing::Level::WARN);
     let inputs = files::expand(&args.inputs).map_err(Failure::Usage)?;
-    must_not_read_what_it_writes(&inputs, &args.stores.dead_letters.0)?;
+    must_not_read_what_it_writes(&inputs, &args.stores.dead_letters)?;
     let permit = Permit::from_args(&args.permit, Some(Permit::Any))?;
     let worker = worker_id();
-    let stores = Stores::open(&args.stores, &worker)?;
+    let stores = Stores::open(&args.stores, &worker).await?;
     if args.until.is_some() {
         must_be_empty(&stores).await?;
     }
@@ -52,11 +52,12 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
 }
 
 /// Letters that are still bad would be appended to the file that is being read.
-fn must_not_read_what_it_writes(inputs: &[PathBuf], dead_letters: &Path) -> Result<(), Failure> {
-    let written = dead_letters.canonicalize().ok();
+fn must_not_read_what_it_writes(inputs: &[PathBuf], dead_letters: &DeadLetterUrl) -> Result<(), Failure> {
+    let DeadLetterUrl::File(path) = dead_letters else { return Ok(()) };
+    let written = path.canonicalize().ok();
     if written.is_some() && inputs.iter().any(|input| input.canonicalize().ok() == written) {
-        let url = format!("file:{}", dead_letters.display());
-        return Err(Failure::flag("--dead-letters", url, "this replay reads that file; name another one to write to"));
+        let mend = "this replay reads that file; name another one to write to";
+        return Err(Failure::flag("--dead-letters", dead_letters, mend));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bucket_state::RECORD_BYTES_MAX;
 use emitter::{OutboxSettings, Window};
-use shard_consumer::{Cut, KinesisParams, KinesisSource, Misplaced, Reading, ShardEvent, SqliteLeases, kinesis_client};
+use shard_consumer::{Cut, KinesisParams, KinesisSource, Misplaced, Reading, ShardEvent, kinesis_client};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +29,11 @@ pub(crate) const EMIT_BATCH: usize = 1_000;
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
     logs::start(args.log, tracing::Level::INFO);
     let permit = Permit::from_args(&args.permit, None)?;
+    let reading = reading(&args)?;
     let worker = args.worker_id.clone().unwrap_or_else(worker_id);
-    let stores = Stores::open(&args.stores, &worker)?;
-    let leases = SqliteLeases::open(args.leases.0.clone(), &args.app_name, &args.stream)
-        .await
-        .map_err(|error| Failure::flag("--leases", &args.leases, error))?;
+    let stores = Stores::open(&args.stores, &worker).await?;
+    let lease_args = &args.leases;
+    let leases = lease_args.open().await?;
     let metrics = Arc::new(Metrics::new(&stores.sink_names()));
     let readiness = Readiness::default();
     let bound = server::serve(args.metrics_addr, Arc::clone(&metrics), readiness.clone()).await.map_err(|error| {
@@ -42,19 +42,19 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
 
     let source = KinesisSource::new(KinesisParams {
         client: kinesis_client().await?,
-        stream: args.stream.clone(),
+        stream: lease_args.stream.clone(),
         leases: Arc::new(CountedLeases { leases, metrics: Arc::clone(&metrics) }),
-        reading: Reading::Polling,
+        reading,
         misplaced: Misplaced::Deliver,
         worker_id: worker.clone(),
         start: args.start,
-        failover_after: args.failover_after,
+        failover_after: lease_args.failover_after,
     });
     let (store, sinks) = (stores.store(), stores.sinks());
     let stop = CancellationToken::new();
     let (ready, stopping) = (readiness.clone(), stop.clone());
     let intake = Intake {
-        stream: args.stream.clone(),
+        stream: lease_args.stream.clone(),
         window: Arc::new(Window::new(limits(args.window), Cut::default())),
         permit,
         until_ms: None,
@@ -68,14 +68,29 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
             }
         }),
     };
-    let outbox = OutboxSettings { worker: worker.clone(), adopt_after: args.failover_after, batch: EMIT_BATCH };
+    let outbox = OutboxSettings { worker: worker.clone(), adopt_after: lease_args.failover_after, batch: EMIT_BATCH };
     let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
 
     stop_on_signal(&stop, &readiness).map_err(|error| Failure::Running(error.into()))?;
-    tracing::info!(stream = args.stream, worker, metrics = %bound, "reading");
+    tracing::info!(stream = lease_args.stream, worker, metrics = %bound, "reading");
     pipeline.run(&stop).await?;
     tracing::info!("drained");
     Ok(())
+}
+
+/// A consumer's name is of at most 128 of these characters:
+/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_RegisterStreamConsumer.html>.
+fn reading(args: &RunArgs) -> Result<Reading, Failure> {
+    if !args.fan_out {
+        return Ok(Reading::Polling);
+    }
+    let consumer = args.leases.app_name.clone();
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if !(1..=128).contains(&consumer.len()) || !consumer.bytes().all(is_allowed) {
+        let mend = "with --fan-out it names the consumer: take 1 to 128 letters, digits, '_', '-' and '.'";
+        return Err(Failure::flag("--app-name", consumer, mend));
+    }
+    Ok(Reading::FanOut { consumer })
 }
 
 /// SIGTERM is how ECS ends a task, SIGINT how a person does. Readiness turns false first. A second signal does not wait:

@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
+use shard_consumer::{LeaseStore, SqliteLeases};
 use support::Sandbox;
 use support::stream::{Service, Stream, eventually};
 use trailgraph::generate::Traffic;
@@ -100,6 +101,38 @@ async fn a_stopped_service_has_saved_what_it_read_and_the_next_one_goes_on() {
     until_buckets(&sandbox, 30).await;
     let metrics = next.get("/metrics").unwrap();
     assert!(metrics.contains("trailgraph_records_total 0"), "nothing was read twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_is_withdrawn_before_the_leases_are_released() {
+    let mut stream = Stream::start(1).await;
+    let sandbox = Sandbox::new();
+    let mut service = stream.serve(&sandbox, &["--flush-after", "1day", "--leases", "sqlite:leases.db"]);
+    until_ready(&service).await;
+    stream.put(&creations(1)).await;
+    eventually("the event is folded", async || {
+        let line = "trailgraph_events_total{event=\"CreateBucket\",outcome=\"applied\"} 1";
+        service.get("/metrics").filter(|metrics| metrics.contains(line))
+    })
+    .await;
+    let leases = SqliteLeases::open(sandbox.path("leases.db"), "trailgraph", &stream.name).await.unwrap();
+    let held = async || leases.list().await.unwrap().leases.iter().filter(|lease| lease.owner.is_some()).count();
+
+    // While the states cannot be written, the window is not saved, and the leases wait for that.
+    let states = rusqlite::Connection::open(sandbox.path("trailgraph.db")).unwrap();
+    states.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let sent = std::process::Command::new("kill").args(["-TERM", &service.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    eventually("it is not ready", async || service.get("/readyz").filter(|answer| answer.contains(" 503 "))).await;
+    assert_eq!(held().await, 1, "the lease is held while the service drains");
+    assert!(service.get("/healthz").unwrap().contains(" 200 "), "and the service is healthy");
+    states.execute_batch("ROLLBACK").unwrap();
+    drop(states);
+    let ended = eventually("it has drained", async || service.child.try_wait().unwrap()).await;
+    assert_eq!((ended.code(), held().await), (Some(0), 0));
+    let reached = leases.list().await.unwrap().leases.into_iter();
+    let reached = reached.map(|lease| (lease.shard.to_string(), lease.checkpoint)).collect();
+    assert!(stream.is_covered_by(&reached), "what was saved is checkpointed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

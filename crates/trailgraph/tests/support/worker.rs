@@ -30,7 +30,7 @@ pub(crate) fn intake(folder: &Path) -> Intake {
         permit: Permit::Any,
         until_ms: None,
         input_bytes_max: bucket_state::RECORD_BYTES_MAX,
-        dead_letters: Arc::new(DeadLetters::open(&folder.join("dead-letters.jsonl")).unwrap()),
+        dead_letters: Arc::new(DeadLetters::file(&folder.join("dead-letters.jsonl")).unwrap()),
         metrics: Arc::new(Metrics::new(&[SINK.to_owned()])),
         observe: Box::new(|_| {}),
     }

@@ -1,0 +1,78 @@
+//! Opens the leases that the flags name.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use shard_consumer::{DynamoLeases, DynamoLeasesParams, LeaseStore, SourceError, SqliteLeases, sdk_config};
+
+use crate::cli::{LeaseArgs, LeasesUrl};
+use crate::failure::Failure;
+
+impl LeaseArgs {
+    /// Opens the leases; makes the file or the table where there is none.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when they cannot be used, [`Failure::Running`] when they cannot be reached.
+    pub async fn open(&self) -> Result<Arc<dyn LeaseStore>, Failure> {
+        let opened: Result<Arc<dyn LeaseStore>, SourceError> = match &self.leases {
+            LeasesUrl::Sqlite(url) => {
+                let leases = SqliteLeases::open(url.0.clone(), &self.app_name, &self.stream).await;
+                leases.map(|leases| Arc::new(leases) as _)
+            }
+            LeasesUrl::DynamoDb(table) => {
+                let params = DynamoLeasesParams {
+                    client: dynamodb_client().await?,
+                    table: table.clone(),
+                    stream: self.stream.clone(),
+                };
+                DynamoLeases::open(params).await.map(|leases| Arc::new(leases) as _)
+            }
+        };
+        opened.map_err(|error| match error {
+            SourceError::Configuration(message) => Failure::flag("--leases", &self.leases, message),
+            other => Failure::Running(anyhow::anyhow!("--leases {}: {}", self.leases, other.chain())),
+        })
+    }
+
+    /// Opens the leases; none where there is no such file or table. Makes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_existing(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
+        let exists = match &self.leases {
+            LeasesUrl::Sqlite(url) => url.0.exists(),
+            LeasesUrl::DynamoDb(table) => self.has_table(table).await?,
+        };
+        if exists { self.open().await.map(Some) } else { Ok(None) }
+    }
+
+    async fn has_table(&self, table: &str) -> Result<bool, Failure> {
+        let answer = dynamodb_client().await?.describe_table().table_name(table).send().await;
+        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_resource_not_found_exception() => Ok(false),
+            Err(error) => {
+                let what = format!(
+                    "--leases {}: the table cannot be described; check the region, the credentials, and that they allow \
+                     dynamodb:DescribeTable",
+                    self.leases
+                );
+                Err(Failure::Running(anyhow::Error::new(error).context(what)))
+            }
+        }
+    }
+
+    /// What the leases are, for messages.
+    pub(crate) fn described(&self) -> String {
+        match &self.leases {
+            LeasesUrl::Sqlite(url) => {
+                format!("--leases {url} of --app-name {} on --stream {}", self.app_name, self.stream)
+            }
+            LeasesUrl::DynamoDb(table) => format!("--leases dynamodb:{table}"),
+        }
+    }
+}
+
+async fn dynamodb_client() -> Result<Client, Failure> {
+    Ok(Client::new(&sdk_config().await?))
+}
