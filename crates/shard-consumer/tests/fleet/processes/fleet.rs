@@ -30,6 +30,7 @@ pub(super) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> D
 /// Processes that read one stream with the same leases. They end with this value.
 pub(super) struct Fleet {
     leases: String,
+    failover_after: Duration,
     environment: Vec<(&'static str, String)>,
     tails: BTreeMap<String, Tail>,
     told: Arc<Mutex<Ledger>>,
@@ -51,7 +52,7 @@ impl Drop for Tail {
 
 impl Fleet {
     /// `endpoints` are environment variables.
-    pub(super) fn new(leases: String, endpoints: Vec<(&'static str, String)>) -> Self {
+    pub(super) fn new(leases: String, failover_after: Duration, endpoints: Vec<(&'static str, String)>) -> Self {
         let settings = [
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -60,13 +61,17 @@ impl Fleet {
         ];
         let settings = settings.map(|(name, value)| (name, value.to_owned()));
         let environment = settings.into_iter().chain(endpoints).collect();
-        Self { leases, environment, tails: BTreeMap::new(), told: Arc::default() }
+        Self { leases, failover_after, environment, tails: BTreeMap::new(), told: Arc::default() }
     }
 
     /// Runs one that prints into a pipe.
     pub(super) fn command(&self, worker: &str) -> Command {
         let mut command = Command::new(tail());
-        command.args([STREAM, &self.leases, worker]).env_clear().envs(self.environment.iter().cloned());
+        let failover_seconds = self.failover_after.as_secs().to_string();
+        command
+            .args([STREAM, &self.leases, worker, &failover_seconds])
+            .env_clear()
+            .envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command
     }
