@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_kinesis::Client;
@@ -23,6 +23,8 @@ pub(crate) struct Stream {
     pub(crate) name: String,
     pub(crate) client: Client,
     server: KinesisServer,
+    /// More of the program's environment.
+    pub(crate) more: Vec<(&'static str, String)>,
     /// By shard, in order: sequence number and body.
     pub(crate) records: BTreeMap<String, Vec<(String, Vec<u8>)>>,
 }
@@ -40,7 +42,7 @@ impl Stream {
         let client = Client::from_conf(config);
         let name = "cloudtrail".to_owned();
         client.create_stream().stream_name(&name).shard_count(shards).send().await.unwrap();
-        let stream = Self { name, client, server, records: BTreeMap::new() };
+        let stream = Self { name, client, server, more: Vec::new(), records: BTreeMap::new() };
         stream.wait_until_active().await;
         stream
     }
@@ -56,6 +58,11 @@ impl Stream {
             assert!(begun.elapsed() < PATIENCE, "the stream stays {status}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    pub(crate) async fn arn(&self) -> String {
+        let summary = self.client.describe_stream_summary().stream_name(&self.name).send().await.unwrap();
+        summary.stream_description_summary().unwrap().stream_arn().to_owned()
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -102,18 +109,22 @@ impl Stream {
     /// Starts `trailgraph run` on the stream.
     pub(crate) fn serve_permitted(&self, sandbox: &Sandbox, flags: &[&str]) -> Service {
         let metrics = free_addr();
-        let child = sandbox
-            .command(&[&["run", "--stream", &self.name, "--metrics-addr", &metrics], flags].concat())
-            .env("AWS_ENDPOINT_URL_KINESIS", self.server.endpoint())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
+        let child = self
+            .command(sandbox, &[&["run", "--stream", &self.name, "--metrics-addr", &metrics], flags].concat())
             .stdout(Stdio::null())
             .stderr(std::fs::File::options().create(true).append(true).open(sandbox.path("run.log")).unwrap())
             .spawn()
             .unwrap();
         Service { child, metrics }
+    }
+
+    /// The program, with this server for Kinesis.
+    pub(crate) fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Command {
+        let mut command = sandbox.command(arguments);
+        command.env("AWS_ENDPOINT_URL_KINESIS", self.server.endpoint()).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.env("AWS_EC2_METADATA_DISABLED", "true").envs(self.more.iter().cloned());
+        command
     }
 
     /// Whether a checkpoint covers every record of every shard.
