@@ -98,6 +98,8 @@ async fn a_stopped_service_has_saved_what_it_read_and_the_next_one_goes_on() {
     }
     // What was pending at the stop is emitted by whoever runs next.
     let next = stream.serve(&sandbox, &["--failover-after", "300ms"]);
+    // The former one may have emitted everything: the graph does not tell that this one is up.
+    until_ready(&next).await;
     until_buckets(&sandbox, 30).await;
     let metrics = next.get("/metrics").unwrap();
     assert!(metrics.contains("trailgraph_records_total 0"), "nothing was read twice");
