@@ -4,11 +4,10 @@
 
 mod support;
 
-use std::ops::Range;
 use std::process::Stdio;
 
-use serde_json::{Value, json};
 use support::Sandbox;
+use support::buckets::{creations, until_buckets};
 use support::stream::{Service, Stream, eventually};
 use xtask::servers::MinistackServer;
 
@@ -20,31 +19,6 @@ async fn stream() -> (Stream, MinistackServer) {
     let mut stream = Stream::start(4).await;
     stream.more.push(("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint()));
     (stream, dynamodb)
-}
-
-/// The making of these buckets.
-fn creations(numbers: Range<usize>) -> Vec<Vec<u8>> {
-    let created = |number: usize| {
-        json!({
-            "version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "account": "111122223333",
-            "detail": {
-                "eventVersion": "1.11", "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket",
-                "eventTime": "2026-03-01T12:00:00Z", "awsRegion": "eu-west-1",
-                "eventID": format!("0a0b0c0d-0000-4000-8000-{number:012}"), "recipientAccountId": "111122223333",
-                "requestParameters": {"bucketName": format!("acme-fleet-{number:04}"), "x-amz-acl": "private"},
-            },
-        })
-    };
-    numbers.map(|number| created(number).to_string().into_bytes()).collect()
-}
-
-async fn until_buckets(sandbox: &Sandbox, count: usize) {
-    eventually("the buckets are in the graph", async || {
-        let output = sandbox.run(&["graph", "list", "--json"]);
-        let listed: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (listed.as_array()?.len() == count).then_some(())
-    })
-    .await;
 }
 
 async fn until_held(service: &Service, count: usize) {

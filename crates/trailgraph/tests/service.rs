@@ -9,41 +9,12 @@ use std::time::Duration;
 use serde_json::Value;
 use shard_consumer::{LeaseStore, SqliteLeases};
 use support::Sandbox;
+use support::buckets::{creations, until_buckets};
 use support::stream::{Service, Stream, eventually};
 use trailgraph::generate::Traffic;
 
 /// A drained service has ended within this time, emissions included.
 const DRAINED_WITHIN: Duration = Duration::from_secs(25);
-
-/// `CreateBucket` events of different buckets, about now.
-fn creations(count: usize) -> Vec<Vec<u8>> {
-    let created = |number: usize| {
-        serde_json::json!({
-            "version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "account": "111122223333",
-            "detail": {
-                "eventVersion": "1.11", "eventSource": "s3.amazonaws.com", "eventName": "CreateBucket",
-                "eventTime": "2026-03-01T12:00:00Z", "awsRegion": "eu-west-1",
-                "eventID": format!("0a0b0c0d-0000-4000-8000-{number:012}"), "recipientAccountId": "111122223333",
-                "requestParameters": {"bucketName": format!("acme-trigger-{number:04}"), "x-amz-acl": "private"},
-            },
-        })
-    };
-    (0..count).map(|number| created(number).to_string().into_bytes()).collect()
-}
-
-fn buckets(graph: &Value) -> usize {
-    let entities = graph["entities"].as_array().map(Vec::as_slice).unwrap_or_default();
-    entities.iter().filter(|entity| entity["_type"] == "aws_s3_bucket" && entity["placeholder"] != true).count()
-}
-
-async fn until_buckets(sandbox: &Sandbox, count: usize) {
-    eventually("the buckets are in the graph", async || {
-        let output = sandbox.run(&["graph", "export"]);
-        let graph: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        (buckets(&graph) == count).then_some(())
-    })
-    .await;
-}
 
 async fn until_ready(service: &Service) {
     eventually("the service is ready", async || service.get("/readyz").filter(|answer| answer.contains(" 200 "))).await;
@@ -55,7 +26,7 @@ async fn one_event_reaches_the_graph_after_the_windows_time() {
     let sandbox = Sandbox::new();
     let service = stream.serve(&sandbox, &["--flush-after", "1500ms", "--flush-at", "1000000"]);
     until_ready(&service).await;
-    stream.put(&creations(1)).await;
+    stream.put(&creations(0..1)).await;
     until_buckets(&sandbox, 1).await;
     let metrics = service.get("/metrics").unwrap();
     let freshness = metrics.lines().find(|line| line.starts_with("trailgraph_freshness_seconds_sum{stage=\"emit\"}"));
@@ -71,7 +42,7 @@ async fn many_dirty_buckets_reach_the_graph_long_before_the_windows_time() {
     // With a window of a day, only the size can be the reason.
     let service = stream.serve(&sandbox, &["--flush-after", "1day", "--flush-at", "50"]);
     until_ready(&service).await;
-    stream.put(&creations(50)).await;
+    stream.put(&creations(0..50)).await;
     until_buckets(&sandbox, 50).await;
 }
 
@@ -79,7 +50,7 @@ async fn many_dirty_buckets_reach_the_graph_long_before_the_windows_time() {
 async fn a_stopped_service_has_saved_what_it_read_and_the_next_one_goes_on() {
     let mut stream = Stream::start(2).await;
     let sandbox = Sandbox::new();
-    let all = creations(30);
+    let all = creations(0..30);
     for (signal, events) in [("-TERM", &all[..20]), ("-INT", &all[20..])] {
         // With a window of a day, only the stop can be the reason that anything is saved.
         let service = stream.serve(&sandbox, &["--flush-after", "1day"]);
@@ -111,7 +82,7 @@ async fn readiness_is_withdrawn_before_the_leases_are_released() {
     let sandbox = Sandbox::new();
     let mut service = stream.serve(&sandbox, &["--flush-after", "1day", "--leases", "sqlite:leases.db"]);
     until_ready(&service).await;
-    stream.put(&creations(1)).await;
+    stream.put(&creations(0..1)).await;
     eventually("the event is folded", async || {
         let line = "trailgraph_events_total{event=\"CreateBucket\",outcome=\"applied\"} 1";
         service.get("/metrics").filter(|metrics| metrics.contains(line))
@@ -145,7 +116,7 @@ async fn what_is_not_permitted_or_not_understood_is_counted_and_holds_nothing_ba
     std::fs::write(&permit, r#"{"accounts": {"999988887777": {}}}"#).unwrap();
     let service = stream.serve_permitted(&sandbox, &["--permit", permit.to_str().unwrap(), "--flush-after", "100ms"]);
     until_ready(&service).await;
-    stream.put(&creations(3)).await;
+    stream.put(&creations(0..3)).await;
     stream.put(&[b"{\"detail\": {\"eventName\": ".to_vec(), vec![0xff, 0xfe, 0x00]]).await;
     let metrics = eventually("all five records are judged", async || {
         service

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod buckets;
 pub(crate) mod graphs;
 pub(crate) mod stream;
 pub(crate) mod worker;
