@@ -28,6 +28,16 @@ pub fn account_of(id: &ResourceId, state: &ResourceState) -> Option<ResourceId> 
     Some(id.account_beside(&owner.value.account))
 }
 
+/// The account that a resource belongs to: a bucket's owner, the account that an access point's ARN names.
+#[must_use]
+pub fn belongs_to(id: &ResourceId, state: &ResourceState) -> Option<ResourceId> {
+    match id.kind() {
+        Kind::Bucket => account_of(id, state),
+        Kind::AccessPoint => id.account_id().map(|account| id.account_beside(account)),
+        Kind::Account => None,
+    }
+}
+
 /// The account's public access block, as its buckets see it.
 pub(crate) struct Level<'a> {
     /// The switches; nothing where they are not known.

@@ -135,6 +135,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Of a resource of which nothing can be told but that it was there.
+    #[must_use]
+    pub fn bare(resource: &ResourceId) -> Self {
+        let entities = vec![placeholder(resource.as_str())];
+        Self { resource: resource.clone(), entities, relationships: vec![], provenance: vec![] }
+    }
+
     /// What identifies the snapshot's content.
     ///
     /// # Panics

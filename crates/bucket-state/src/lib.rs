@@ -39,7 +39,7 @@ mod stamp;
 mod state;
 mod text;
 
-pub use account::{AccountLevel, account_of};
+pub use account::{AccountLevel, account_of, belongs_to};
 pub use body::Body;
 pub use catalogue::{Call, Facet, supported};
 pub use codec::DecodeError;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use bucket_state::{Delta, Kind, ResourceId, ResourceState, account_of, contested};
+use bucket_state::{Delta, Kind, ResourceId, ResourceState, belongs_to, contested};
 
 use crate::accounts::Accounts;
 use crate::row::{Mark, PendingMark, Row, SinkName, Stored, Version};
@@ -53,12 +53,13 @@ impl<C> Sealed<C> {
     pub async fn save(self, store: &dyn StateStore, clock: fn() -> i64) -> Result<Saved<C>, StoreError> {
         let mut report = SaveReport::default();
         let mut left = self.deltas;
-        let mut failures = 0_u32;
+        let (mut failures, mut moved) = (0_u32, false);
         while !left.is_empty() {
             let batch = left.split_off(left.len().saturating_sub(BATCH));
-            match save_batch(&batch, store, clock, &mut report).await {
+            match save_batch(&batch, store, moved, clock, &mut report).await {
                 Ok(conflicting) => {
                     failures = 0;
+                    moved = conflicting.contains(&true);
                     left.extend(batch.into_iter().zip(conflicting).filter(|(_, again)| *again).map(|(delta, _)| delta));
                 }
                 Err(error) if error.is_transient() => {
@@ -88,18 +89,20 @@ impl<C> Saved<C> {
     }
 }
 
-/// Tells for each delta whether its row had moved. Nothing is counted before the store has answered.
+/// Tells for each delta whether its row had moved. Nothing is counted before the store has answered. Rows that moved
+/// under a former try are `anew` read as they are now.
 async fn save_batch(
     batch: &[(ResourceId, Delta)],
     store: &dyn StateStore,
+    anew: bool,
     clock: fn() -> i64,
     report: &mut SaveReport,
 ) -> Result<Vec<bool>, StoreError> {
     let ids: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
     let sinks = store.sinks().await?;
-    let stored = store.load(&ids).await?;
+    let stored = if anew { store.load(&ids).await? } else { store.load_bases(&ids).await? };
     let merged: Vec<Option<Merged>> =
-        batch.iter().zip(stored).map(|((id, delta), stored)| Merged::of(id, delta, stored)).collect();
+        batch.iter().zip(stored).map(|((id, delta), stored)| Merged::of(id, delta, stored, &sinks)).collect();
     let quiet = merged.iter().zip(&ids).filter_map(|(merged, id)| Some((id, &merged.as_ref()?.quiet()?.state)));
     let accounts = Accounts::read(store, quiet).await?;
 
@@ -147,15 +150,17 @@ struct Merged {
     set_aside: bool,
     /// Facets that became contested.
     newly_contested: u64,
+    /// The account that the stored row belongs to.
+    former_account: Option<ResourceId>,
 }
 
 impl Merged {
-    fn of(id: &ResourceId, delta: &Delta, stored: Stored) -> Option<Self> {
+    fn of(id: &ResourceId, delta: &Delta, stored: Stored, sinks: &[SinkName]) -> Option<Self> {
         let based_on = stored.version();
         let anew = |set_aside| {
             let state = delta.state.clone();
             let newly_contested = contested(id, &state).len() as u64;
-            Self { based_on, state, marks: None, set_aside, newly_contested }
+            Self { based_on, state, marks: None, set_aside, newly_contested, former_account: None }
         };
         let Row { mut state, marks, .. } = match stored {
             Stored::Row(row) => *row,
@@ -169,13 +174,15 @@ impl Merged {
                 return Some(anew(true));
             }
         };
-        let before = contested(id, &state);
-        if !state.merge(delta.state.clone()) {
+        let (before, former_account) = (contested(id, &state), belongs_to(id, &state));
+        // A row without a mark for a sink was first saved while that was being added, by a worker that did not know.
+        let told = |sink| marks.contains_key(sink);
+        if !state.merge(delta.state.clone()) && sinks.iter().all(told) {
             return None;
         }
         let after = contested(id, &state);
         let newly_contested = after.iter().filter(|facet| !before.contains(facet)).count() as u64;
-        Some(Self { based_on, state, marks: Some(marks), set_aside: false, newly_contested })
+        Some(Self { based_on, state, marks: Some(marks), set_aside: false, newly_contested, former_account })
     }
 
     /// The merged row, if it is pending for no sink: only then may it be saved without marks.
@@ -190,10 +197,12 @@ impl Merged {
             && self.quiet().is_some()
             && Row::shows(self.marks.as_ref(), &accounts.project(id, &self.state).digest(), sinks);
         let mark = PendingMark { since_ms: now_ms, arrived_ms: delta.arrived_ms, happened_ms: delta.happened_ms };
+        let account = belongs_to(id, &self.state);
         Save {
             resource: id.clone(),
             based_on: self.based_on,
-            account: account_of(id, &self.state),
+            former_account: self.former_account.filter(|former| Some(former) != account.as_ref()),
+            account,
             state: self.state,
             mark: (!shown).then_some(mark),
             set_aside: self.set_aside,

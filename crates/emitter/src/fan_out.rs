@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use bucket_state::Kind;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -73,12 +74,14 @@ impl FanOutWork<'_> {
     ) -> Result<bool, StoreError> {
         let mut after = None;
         loop {
-            let members = self.store.members(&change.account, after.as_ref(), BATCH).await?;
+            let mut members = self.store.members(&change.account, after.as_ref(), BATCH).await?;
             let Some(last) = members.last() else { return Ok(true) };
             if stop.is_cancelled() {
                 return Ok(false);
             }
             after = Some(last.clone());
+            // What is set for the account has no say in how its access points look.
+            members.retain(|member| member.kind() == Kind::Bucket);
             // They wait since now: the news of a large account must not go before that of all others.
             let mark = PendingMark { since_ms: (self.clock)(), ..change.mark };
             report.marked += self.store.mark(&members, mark).await?;

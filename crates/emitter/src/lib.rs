@@ -26,7 +26,7 @@ pub use commit::{SaveReport, Saved};
 pub use fan_out::{FanOutReport, FanOutWork};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
-pub use sink::{Emission, GraphSink, SinkError, Verdict};
+pub use sink::{Emission, GraphSink, Observe, SinkError, SinkEvent, Turn, Verdict};
 pub use sqlite::SqliteFile;
 pub use sqlite_graph::{BucketSummary, BucketView, SqliteGraph, WholeGraph};
 pub use sqlite_store::SqliteStore;

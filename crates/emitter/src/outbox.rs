@@ -1,9 +1,10 @@
 //! The backward half of the protocol: emit what is pending, then clear exactly that.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bucket_state::{Digest, ResourceId};
+use bucket_state::{Digest, ResourceId, Snapshot, belongs_to};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,11 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::Accounts;
 use crate::commit::back_off;
 use crate::row::{PendingMark, Row, SinkName, Stored, Version};
-use crate::sink::{Emission, GraphSink, SinkError, Verdict};
+use crate::sink::{Emission, GraphSink, SinkError, Turn, Verdict};
 use crate::store::{PendingQuery, Settlement, Settling, StateStore, StoreError};
 
 /// Rows of other workers are looked for no more often than this.
 const SWEEP_LEAST: Duration = Duration::from_millis(200);
+
+/// A sink that does not take its credentials is asked again only so often.
+const DENIED_PAUSE: Duration = Duration::from_secs(60);
 
 /// How an outbox works.
 #[derive(Clone, Debug)]
@@ -28,13 +32,21 @@ pub struct OutboxSettings {
     pub batch: usize,
 }
 
-/// Rows read for one sink, as they are now: the first step.
+/// Rows read for one turn of a sink, as they are now: the first step.
 pub(crate) struct Pending<'a> {
     sink: &'a dyn GraphSink,
     store: &'a dyn StateStore,
-    marks: Vec<PendingMark>,
+    /// Beside each emission: how old its news is, where the row is pending.
+    marks: Vec<Option<PendingMark>>,
     emissions: Vec<Emission>,
     /// Rows that cannot be read: settled as rejected, so that they hold back no other.
+    damaged: Vec<Settlement>,
+}
+
+/// Rows that the sink has taken, which may not stand in the graph yet.
+#[derive(Default)]
+pub(crate) struct Taken {
+    settled: Vec<Settled>,
     damaged: Vec<Settlement>,
 }
 
@@ -42,8 +54,7 @@ pub(crate) struct Pending<'a> {
 pub(crate) struct Acknowledged<'a> {
     sink: &'a dyn GraphSink,
     store: &'a dyn StateStore,
-    settled: Vec<Settled>,
-    damaged: Vec<Settlement>,
+    taken: Taken,
 }
 
 /// What became of one pending row.
@@ -91,23 +102,43 @@ impl OutboxError {
             Self::Sink(error) => matches!(error, SinkError::Down { .. }),
         }
     }
+
+    /// Whether the sink does not take its credentials.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Sink(SinkError::Denied { .. }))
+    }
 }
 
 impl<'a> Pending<'a> {
-    /// Reads and projects those of `ids` that are still pending for `sink`; their accounts after them.
-    async fn read(store: &'a dyn StateStore, sink: &'a dyn GraphSink, ids: &[ResourceId]) -> Result<Self, StoreError> {
+    /// Reads and projects those of `ids` that the turn is about; their accounts after them.
+    async fn read(
+        store: &'a dyn StateStore,
+        sink: &'a dyn GraphSink,
+        account: Option<&ResourceId>,
+        ids: &[ResourceId],
+    ) -> Result<Self, StoreError> {
         let mut pending = Self { sink, store, marks: Vec::new(), emissions: Vec::new(), damaged: Vec::new() };
-        let mut rows = Vec::with_capacity(ids.len());
+        let (mut rows, mut bare) = (Vec::with_capacity(ids.len()), Vec::new());
         for (id, stored) in ids.iter().zip(store.load(ids).await?) {
             match stored {
                 Stored::Nothing => {}
                 Stored::Damaged { version, message } => {
                     tracing::error!(resource = %id, message, "the stored state is damaged and not shown: replay its events");
+                    if account.is_some() {
+                        // What is left out here would be deleted there.
+                        bare.push(Emission::new(version, Snapshot::bare(id)));
+                    }
                     let verdict = Settling::Rejected;
                     pending.damaged.push(Settlement { resource: id.clone(), version, verdict });
                 }
                 Stored::Row(row) => {
-                    if let Some(mark) = row.marks.get(sink.name()).and_then(|mark| mark.pending) {
+                    let mark = row.marks.get(sink.name()).and_then(|mark| mark.pending);
+                    let is_shown = match account {
+                        Some(account) => id == account || belongs_to(id, &row.state).as_ref() == Some(account),
+                        None => mark.is_some(),
+                    };
+                    if is_shown {
                         pending.marks.push(mark);
                         rows.push((id, row));
                     }
@@ -117,25 +148,50 @@ impl<'a> Pending<'a> {
         let accounts = Accounts::read(store, rows.iter().map(|(id, row)| (*id, &row.state))).await?;
         let emission =
             |(id, row): (&ResourceId, Box<Row>)| Emission::new(row.version, accounts.project(id, &row.state));
-        pending.emissions = rows.into_iter().map(emission).collect();
+        pending.emissions = rows.into_iter().map(emission).chain(bare).collect();
+        pending.marks.resize(pending.emissions.len(), None);
         Ok(pending)
     }
 
     /// Replaces each row's part of the graph. A pending row is always emitted, even where the sink is thought to
     /// show it already: an older emission may still be under way.
-    async fn emit(self) -> Result<Acknowledged<'a>, OutboxError> {
+    async fn emit(self) -> Result<Taken, OutboxError> {
         let Self { sink, store, marks, emissions, damaged } = self;
         let verdicts =
             if emissions.is_empty() { Vec::new() } else { sink.replace(store.generation(), &emissions).await? };
         debug_assert_eq!(verdicts.len(), emissions.len(), "a verdict for each emission");
-        let settled = emissions.into_iter().zip(marks).zip(verdicts).map(|((emission, mark), verdict)| Settled {
-            resource: emission.snapshot.resource,
-            version: emission.version,
-            verdict,
-            mark,
-            digest: emission.digest,
+        let settled = emissions.into_iter().zip(marks).zip(verdicts).filter_map(|((emission, mark), verdict)| {
+            Some(Settled {
+                resource: emission.snapshot.resource,
+                version: emission.version,
+                verdict,
+                mark: mark?,
+                digest: emission.digest,
+            })
         });
-        Ok(Acknowledged { sink, store, settled: settled.collect(), damaged })
+        Ok(Taken { settled: settled.collect(), damaged })
+    }
+}
+
+impl Taken {
+    fn add(&mut self, more: Self) {
+        self.settled.extend(more.settled);
+        self.damaged.extend(more.damaged);
+    }
+
+    /// Makes it stand.
+    async fn commit<'a>(
+        mut self,
+        store: &'a dyn StateStore,
+        sink: &'a dyn GraphSink,
+    ) -> Result<Acknowledged<'a>, OutboxError> {
+        let rejected: BTreeMap<ResourceId, String> = sink.commit(store).await?.into_iter().collect();
+        for settled in &mut self.settled {
+            if let Some(reason) = rejected.get(&settled.resource) {
+                settled.verdict = Verdict::Rejected(reason.clone());
+            }
+        }
+        Ok(Acknowledged { sink, store, taken: self })
     }
 }
 
@@ -143,6 +199,7 @@ impl Acknowledged<'_> {
     /// Clears each mark on the version that was emitted; a row that has moved stays pending.
     async fn clear(self) -> Result<(Vec<Settled>, usize), OutboxError> {
         self.refuse_to_be_outrun().await?;
+        let Taken { settled, damaged } = self.taken;
         let settlement = |settled: &Settled| Settlement {
             resource: settled.resource.clone(),
             version: settled.version,
@@ -152,14 +209,15 @@ impl Acknowledged<'_> {
                 Verdict::Rejected(_) => Settling::Rejected,
             },
         };
-        let settlements: Vec<Settlement> = self.settled.iter().map(settlement).chain(self.damaged).collect();
+        let settlements: Vec<Settlement> = settled.iter().map(settlement).chain(damaged).collect();
         let cleared = if settlements.is_empty() { 0 } else { self.store.settle(self.sink.name(), settlements).await? };
-        Ok((self.settled, cleared))
+        Ok((settled, cleared))
     }
 
     /// A graph that shows a version above the stored one was fed by a store of which this is an old copy.
     async fn refuse_to_be_outrun(&self) -> Result<(), OutboxError> {
         let newer: Vec<(&ResourceId, Version)> = self
+            .taken
             .settled
             .iter()
             .filter_map(|settled| match settled.verdict {
@@ -206,30 +264,42 @@ impl Outbox {
         self.sink.name()
     }
 
-    /// Emits one batch of what is pending, the longest waiting first; nothing where nothing is.
+    /// Emits one batch of what is pending, the longest waiting first; nothing where nothing is, or where the sink can
+    /// take none of it now. After `stop`, the sink ends what would take long.
     ///
     /// # Errors
     /// [`OutboxError`]; whatever was not cleared is still pending.
-    pub async fn round(&self, now_ms: i64) -> Result<Option<EmitReport>, OutboxError> {
+    pub async fn round(&self, now_ms: i64, stop: &CancellationToken) -> Result<Option<EmitReport>, OutboxError> {
         let adopt_after = i64::try_from(self.settings.adopt_after.as_millis()).unwrap_or(i64::MAX);
-        let ids = self
-            .store
-            .pending(&PendingQuery {
-                sink: self.sink.name().clone(),
-                worker: self.settings.worker.clone(),
-                others_before_ms: now_ms.saturating_sub(adopt_after),
-                limit: self.settings.batch,
-            })
-            .await?;
+        let (store, sink) = (self.store.as_ref(), self.sink.as_ref());
+        let query = PendingQuery {
+            sink: sink.name().clone(),
+            worker: self.settings.worker.clone(),
+            others_before_ms: now_ms.saturating_sub(adopt_after),
+            limit: self.settings.batch,
+        };
+        let ids = store.pending(&query).await?;
         if ids.is_empty() {
             return Ok(None);
         }
         let begun = Instant::now();
-        let acknowledged = Pending::read(self.store.as_ref(), self.sink.as_ref(), &ids).await?.emit().await?;
-        let took = begun.elapsed();
-        let (settled, cleared) = acknowledged.clear().await?;
+        let Some(turn) = sink.begin(store, ids, stop).await? else { return Ok(None) };
+        let done = self.take(&turn).await;
+        sink.end(store).await;
+        let (settled, cleared) = done?;
         // Another worker may have been faster with all of them: then there is nothing to go on with.
+        let took = begun.elapsed();
         Ok((cleared > 0 || !settled.is_empty()).then_some(EmitReport { settled, cleared, took }))
+    }
+
+    /// Emits the rows of a turn, a batch in memory at a time, and clears their marks.
+    async fn take(&self, turn: &Turn) -> Result<(Vec<Settled>, usize), OutboxError> {
+        let (store, sink) = (self.store.as_ref(), self.sink.as_ref());
+        let mut taken = Taken::default();
+        for ids in turn.resources.chunks(self.settings.batch.max(1)) {
+            taken.add(Pending::read(store, sink, turn.account.as_ref(), ids).await?.emit().await?);
+        }
+        taken.commit(store, sink).await?.clear().await
     }
 
     /// Works when it is asked to by `wake`, and from time to time by itself, so that rows of dead workers are found.
@@ -245,14 +315,18 @@ impl Outbox {
         tell: impl Fn(Result<&EmitReport, &OutboxError>),
     ) -> Result<(), OutboxError> {
         loop {
+            let mut pause = self.settings.adopt_after.max(SWEEP_LEAST).mul_f64(0.5 + fastrand::f64() / 2.0);
             match self.drain(stop, Duration::MAX, clock, &tell).await {
+                Err(error) if error.is_denied() && !stop.is_cancelled() => {
+                    stop.run_until_cancelled(tokio::time::sleep(DENIED_PAUSE)).await;
+                    pause = Duration::ZERO;
+                }
                 Err(error) if !error.is_transient() => return Err(error),
                 _ if stop.is_cancelled() => return Ok(()),
                 _ => {}
             }
-            let sweep = self.settings.adopt_after.max(SWEEP_LEAST).mul_f64(0.5 + fastrand::f64() / 2.0);
             tokio::select! {
-                () = tokio::time::sleep(sweep) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = wake.notified() => {}
                 () = stop.cancelled() => {}
             }
@@ -273,7 +347,7 @@ impl Outbox {
     ) -> Result<(), OutboxError> {
         let (mut taken, mut failures) = (Instant::now(), 0_u32);
         loop {
-            match self.round(clock()).await {
+            match self.round(clock(), stop).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(report)) => {
                     tell(Ok(&report));

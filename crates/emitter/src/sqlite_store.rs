@@ -4,15 +4,15 @@ mod rows;
 
 use async_trait::async_trait;
 use bucket_state::ResourceId;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::row::{Generation, PendingMark, SinkName, Stored};
 use crate::sqlite::SqliteFile;
 use crate::store::{Backlog, FanOut, ListedSink, PendingQuery, Save, SaveOutcome, Settlement, StateStore, StoreError};
-use rows::{RawRow, list_members, load_row, mark_every_row, mark_row, settle_row, write_row};
+use rows::{RawRow, list_members, listed_sinks, load_row, mark_every_row, mark_stored, settle_row, write_row};
 
-/// 2 added members and fan-outs.
-const SCHEMA_VERSION: i64 = 2;
+/// 2 added members and fan-outs, 3 claims, and access points to the members.
+const SCHEMA_VERSION: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS store (generation INTEGER NOT NULL);
@@ -45,6 +45,7 @@ const TABLES: &str = "
         last_happened INTEGER NOT NULL,
         worker   TEXT NOT NULL  -- who saved or claimed it last
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS claims (fence TEXT PRIMARY KEY, words TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS marks (
         sink     TEXT NOT NULL,
         resource TEXT NOT NULL,
@@ -91,15 +92,6 @@ impl SqliteStore {
         Ok(Self { file, generation, worker: worker.to_owned() })
     }
 
-    /// Whether no row is stored.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn is_empty(&self) -> Result<bool, StoreError> {
-        self.with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM states)", [], |row| row.get(0)))
-            .await
-    }
-
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -123,11 +115,7 @@ impl StateStore for SqliteStore {
     }
 
     async fn sinks(&self) -> Result<Vec<SinkName>, StoreError> {
-        self.with(|connection| {
-            let mut query = connection.prepare_cached("SELECT name FROM sinks ORDER BY name")?;
-            query.query_map([], |row| Ok(SinkName::from(row.get_ref(0)?.as_str()?)))?.collect()
-        })
-        .await
+        self.with(|connection| listed_sinks(connection)).await
     }
 
     async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError> {
@@ -140,12 +128,29 @@ impl StateStore for SqliteStore {
                     (name.as_str(), &instance),
                 )?;
                 if added == 1 {
-                    mark_every_row(&transaction, &name, now_ms, &worker)?;
+                    mark_every_row(&transaction, &[name], now_ms, &worker)?;
                 }
             }
             transaction.commit()
         })
         .await
+    }
+
+    async fn forget_sink(&self, sink: &SinkName) -> Result<bool, StoreError> {
+        let sink = sink.clone();
+        self.with(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let listed = transaction.execute("DELETE FROM sinks WHERE name = ?1", [sink.as_str()])? == 1;
+            transaction.execute("DELETE FROM marks WHERE sink = ?1", [sink.as_str()])?;
+            transaction.commit()?;
+            Ok(listed)
+        })
+        .await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.with(|connection| connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM states)", [], |row| row.get(0)))
+            .await
     }
 
     async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
@@ -185,13 +190,23 @@ impl StateStore for SqliteStore {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut marked = 0;
             for resource in &resources {
-                let mut update =
-                    transaction.prepare_cached("UPDATE states SET version = version + 1 WHERE resource = ?1")?;
-                if update.execute([resource.as_str()])? == 1 {
-                    mark_row(&transaction, resource.as_str(), mark, &worker)?;
-                    marked += 1;
-                }
+                marked += u64::from(mark_stored(&transaction, resource.as_str(), mark, &worker)?);
             }
+            transaction.commit()?;
+            Ok(marked)
+        })
+        .await
+    }
+
+    async fn mark_all(&self, sink: Option<&SinkName>, now_ms: i64) -> Result<u64, StoreError> {
+        let (sink, worker) = (sink.cloned(), self.worker.clone());
+        self.with(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let sinks = match sink {
+                Some(sink) => vec![sink],
+                None => listed_sinks(&transaction)?,
+            };
+            let marked = if sinks.is_empty() { 0 } else { mark_every_row(&transaction, &sinks, now_ms, &worker)? };
             transaction.commit()?;
             Ok(marked)
         })
@@ -305,6 +320,28 @@ impl StateStore for SqliteStore {
                 |row| row.get(0),
             )?;
             Ok(Backlog { rows: rows.cast_unsigned(), oldest_ms, rejected: rejected.cast_unsigned() })
+        })
+        .await
+    }
+
+    async fn claim(&self, fence: &str) -> Result<Option<String>, StoreError> {
+        let fence = fence.to_owned();
+        self.with(move |connection| {
+            let mut query = connection.prepare_cached("SELECT words FROM claims WHERE fence = ?1")?;
+            query.query_row([fence], |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    async fn swap_claim(&self, fence: &str, seen: Option<&str>, next: &str) -> Result<bool, StoreError> {
+        let (fence, seen, next) = (fence.to_owned(), seen.map(str::to_owned), next.to_owned());
+        self.with(move |connection| {
+            let swapped = match seen {
+                None => connection.execute("INSERT OR IGNORE INTO claims VALUES (?1, ?2)", (fence, next))?,
+                Some(seen) => connection
+                    .execute("UPDATE claims SET words = ?3 WHERE fence = ?1 AND words = ?2", (fence, seen, next))?,
+            };
+            Ok(swapped == 1)
         })
         .await
     }

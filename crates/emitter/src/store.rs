@@ -14,9 +14,12 @@ pub struct Save {
     pub based_on: Version,
     /// The new state.
     pub state: ResourceState,
-    /// The account whose settings the resource's projection depends on. Before the row is written, the store keeps
-    /// that it is a member; a member it stays, whoever owns it later.
+    /// The account that the resource belongs to. Before the row is written, the store keeps that it is a member; a
+    /// member it stays, whoever owns it later.
     pub account: Option<ResourceId>,
+    /// The account that it belonged to until now. Its row is marked in the same transaction, and made where there is
+    /// none: a graph that shows accounts as a whole must show this one without the resource.
+    pub former_account: Option<ResourceId>,
     /// Marks the row pending for every sink in the store's list; `None` leaves all marks as they are.
     pub mark: Option<PendingMark>,
     /// The stored state is damaged: its bytes are kept aside before they are overwritten.
@@ -111,17 +114,34 @@ pub trait StateStore: Send + Sync {
     /// version + 1).
     async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError>;
 
+    /// Takes a sink off the list, with all marks for it; tells whether it was listed.
+    async fn forget_sink(&self, sink: &SinkName) -> Result<bool, StoreError>;
+
+    /// Whether no row is stored.
+    async fn is_empty(&self) -> Result<bool, StoreError>;
+
     /// What is stored of each, in the order asked for.
     async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError>;
 
-    /// Writes each row on its condition; an account's row that is marked is also marked for its members. The answers stand in the order of `saves`.
+    /// What is stored of each, or was when this worker last saw it: good enough to base a save on, whose condition finds
+    /// out, and for nothing else.
+    async fn load_bases(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
+        self.load(resources).await
+    }
+
+    /// Writes each row on its condition; an account's row that is marked is also marked for its members. The answers
+    /// stand in the order of `saves`.
     async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError>;
 
     /// Marks rows pending for every listed sink, as a save of their unchanged states would: version + 1. Those that do
     /// not exist are passed over. Tells how many were marked.
     async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError>;
 
-    /// The members of an account, in the order of their keys, from after the given one; at most `limit`.
+    /// Marks every stored row pending for every listed sink, or for one of them (a save: version + 1), and every account
+    /// for its members. Tells how many rows were marked.
+    async fn mark_all(&self, sink: Option<&SinkName>, now_ms: i64) -> Result<u64, StoreError>;
+
+    /// The members of an account (buckets and access points), in the order of their keys, from after the given one; at most `limit`.
     async fn members(
         &self,
         account: &ResourceId,
@@ -148,6 +168,12 @@ pub trait StateStore: Send + Sync {
 
     /// What waits for a sink.
     async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError>;
+
+    /// The words of whoever last claimed this fence; nothing where nobody ever did.
+    async fn claim(&self, fence: &str) -> Result<Option<String>, StoreError>;
+
+    /// Compares and sets: claims the fence in the words `next`, if the last ones are still `seen`. Tells whether they were.
+    async fn swap_claim(&self, fence: &str, seen: Option<&str>, next: &str) -> Result<bool, StoreError>;
 }
 
 /// Why a store did not answer.

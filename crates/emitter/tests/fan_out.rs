@@ -13,7 +13,7 @@ use emitter::{
 };
 use serde_json::{Value, json};
 use support::disturbed::{Before, Disturbed};
-use support::{NOW, World, clock, create, delete, event, id, save, sealed};
+use support::{NOW, World, clock, create, delete, event, id, never, save, sealed};
 use tokio_util::sync::CancellationToken;
 
 const OWNER: &str = "arn:aws:iam::111122223333:root";
@@ -43,7 +43,7 @@ async fn window(store: &SqliteStore, events: &[Event]) -> SaveReport {
 }
 
 async fn emit(world: &World) {
-    while world.outbox("worker").round(NOW).await.unwrap().is_some() {}
+    while world.outbox("worker").round(NOW, &never()).await.unwrap().is_some() {}
 }
 
 /// How many buckets are public, how many are not, and of how many nobody knows.
@@ -97,7 +97,7 @@ async fn a_worker_that_dies_before_it_has_marked_the_buckets_leaves_them_to_anot
     assert_eq!(heir.claim_fan_outs("third", NOW + 10_001, NOW + 15_000).await.unwrap(), [], "it is the heir's now");
     assert_eq!(fan_out_by("heir", &heir, || NOW + 10_001).await.unwrap(), report(1, 1));
     // The marks are the heir's; they are emitted by whoever finds them.
-    while world.outbox("heir").round(NOW).await.unwrap().is_some() {}
+    while world.outbox("heir").round(NOW, &never()).await.unwrap().is_some() {}
     assert_eq!(exposures(&world).await, (0, 1, 0));
 }
 
@@ -120,7 +120,15 @@ async fn an_account_that_changes_without_end_tells_only_the_news_that_is_not_mar
     let change = async |version: u64, arrived_ms: i64| {
         let (state, mark) = (support::state(&[close_the_account(60)]), Some(support::mark(arrived_ms + 5)));
         let resource = account.clone();
-        let save = Save { resource, based_on: version - 1, state, account: None, mark, set_aside: false };
+        let save = Save {
+            resource,
+            based_on: version - 1,
+            state,
+            account: None,
+            former_account: None,
+            mark,
+            set_aside: false,
+        };
         assert_eq!(world.store.save(vec![save]).await.unwrap(), [SaveOutcome::Saved(version)]);
     };
     let claimed = async || world.store.claim_fan_outs("worker", 0, NOW).await.unwrap().remove(0);

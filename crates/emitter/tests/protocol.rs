@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use support::disturbed::{Before, Disturbed};
-use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, save, save_at, sealed};
+use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, never, save, save_at, sealed};
 
 async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
     let saved = sealed(events, 1).save(&world.store, clock).await.unwrap();
@@ -37,10 +37,10 @@ async fn a_window_is_saved_marked_emitted_and_cleared() {
     assert_eq!((report.saved, report.unchanged, report.conflicts), (2, 0, 0));
     assert_eq!(pending(&world.store, "worker", 0).await.len(), 2);
 
-    let emitted = world.outbox("worker").round(NOW).await.unwrap().unwrap();
+    let emitted = world.outbox("worker").round(NOW, &never()).await.unwrap().unwrap();
     assert_eq!((emitted.settled.len(), emitted.cleared), (2, 2));
     assert_eq!(pending(&world.store, "worker", NOW).await, []);
-    assert!(world.outbox("worker").round(NOW).await.unwrap().is_none());
+    assert!(world.outbox("worker").round(NOW, &never()).await.unwrap().is_none());
     assert_eq!(world.shown().await.1.len(), 3);
 }
 
@@ -70,7 +70,7 @@ async fn news_that_do_not_show_are_saved_without_an_emission_unless_one_is_under
     let report = window(&world, &[deleted_as("n")]).await;
     assert_eq!((report.saved, report.deduplicated), (1, 0), "the row is pending: whatever is saved is emitted");
 
-    world.outbox("worker").round(NOW).await.unwrap();
+    world.outbox("worker").round(NOW, &never()).await.unwrap();
     let before = row(&world, "app").await;
     let report = window(&world, &[deleted_as("o")]).await;
     assert_eq!((report.saved, report.deduplicated), (0, 1));
@@ -106,12 +106,12 @@ async fn a_mark_is_cleared_only_on_the_version_that_was_emitted() {
     let slow = Arc::new(Overtaken { world_store: world.store.clone(), inner: world.graph.clone() });
     let settings = OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 10 };
     let outbox = Outbox::new(Arc::new(world.store.clone()), slow, settings);
-    let round = outbox.round(NOW).await.unwrap().unwrap();
+    let round = outbox.round(NOW, &never()).await.unwrap().unwrap();
     assert_eq!((round.settled.len(), round.cleared), (1, 0));
     assert_eq!(pending(&world.store, "worker", 0).await, [id("app")], "the row moved while it was emitted");
     let backlog = world.store.backlog(&SinkName::from(SINK)).await.unwrap();
     assert_eq!(backlog.oldest_ms, Some(NOW + 500), "what was emitted waits no longer, only what came after it");
-    world.outbox("worker").round(NOW).await.unwrap();
+    world.outbox("worker").round(NOW, &never()).await.unwrap();
     assert_eq!(pending(&world.store, "worker", NOW).await, []);
     assert_eq!(world.shown().await.1.len(), 2, "the edge that came meanwhile is shown");
 }
@@ -121,15 +121,15 @@ async fn another_worker_adopts_a_pending_row_when_it_has_waited() {
     let world = World::new().await;
     let dead = world.colleague("dead");
     assert_eq!(save(&dead, "app", 0, &[create("app", 1)]).await, SaveOutcome::Saved(1));
-    assert!(world.outbox("worker").round(NOW + 9_000).await.unwrap().is_none());
-    assert_eq!(world.outbox("worker").round(NOW + 11_000).await.unwrap().unwrap().cleared, 1);
+    assert!(world.outbox("worker").round(NOW + 9_000, &never()).await.unwrap().is_none());
+    assert_eq!(world.outbox("worker").round(NOW + 11_000, &never()).await.unwrap().unwrap().cleared, 1);
 }
 
 #[tokio::test]
 async fn a_new_sink_and_one_that_was_made_anew_get_every_row_as_a_new_version() {
     let world = World::new().await;
     window(&world, &[create("app", 1), create("logs", 1)]).await;
-    world.outbox("worker").round(NOW).await.unwrap();
+    world.outbox("worker").round(NOW, &never()).await.unwrap();
     let before = row(&world, "app").await.version;
     let other = SinkName::from("sqlite:other");
     for (instance, now_ms, version) in
@@ -147,9 +147,9 @@ async fn a_damaged_row_holds_back_no_other_and_begins_anew_with_its_bytes_kept()
     let world = World::new().await;
     window(&world, &[create("app", 1), create("bad", 1)]).await;
     world.damage(&id("bad"));
-    let emitted = world.outbox("worker").round(NOW).await.unwrap().unwrap();
+    let emitted = world.outbox("worker").round(NOW, &never()).await.unwrap().unwrap();
     assert_eq!((emitted.settled.len(), emitted.cleared), (1, 2), "the other is shown, and the damaged one is rejected");
-    assert!(world.outbox("worker").round(NOW).await.unwrap().is_none());
+    assert!(world.outbox("worker").round(NOW, &never()).await.unwrap().is_none());
     assert_eq!(world.store.backlog(&SinkName::from(SINK)).await.unwrap().rejected, 1);
 
     let report = window(&world, &[logging("bad", 2, "logs"), logging("app", 2, "logs")]).await;
@@ -186,14 +186,14 @@ async fn a_rejected_snapshot_does_not_hold_back_the_others_and_is_tried_again_at
     let sink = Arc::new(Picky(world.graph.clone()));
     let settings = OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 10 };
     let outbox = Outbox::new(Arc::new(world.store.clone()), sink, settings);
-    assert_eq!(outbox.round(NOW).await.unwrap().unwrap().cleared, 2);
-    assert!(outbox.round(NOW).await.unwrap().is_none(), "it is not tried again by itself");
+    assert_eq!(outbox.round(NOW, &never()).await.unwrap().unwrap().cleared, 2);
+    assert!(outbox.round(NOW, &never()).await.unwrap().is_none(), "it is not tried again by itself");
     assert_eq!(world.store.backlog(&SinkName::from(SINK)).await.unwrap().rejected, 1);
     assert!(world.shown().await.0.iter().any(|(key, _)| key.ends_with(":app")));
 
     window(&world, &[logging("bad", 2, "logs")]).await;
     assert_eq!(pending(&world.store, "worker", 0).await, [id("bad")]);
-    assert_eq!(world.outbox("worker").round(NOW).await.unwrap().unwrap().cleared, 1);
+    assert_eq!(world.outbox("worker").round(NOW, &never()).await.unwrap().unwrap().cleared, 1);
     assert_eq!(world.store.backlog(&SinkName::from(SINK)).await.unwrap().rejected, 0);
 }
 
@@ -204,7 +204,7 @@ async fn a_graph_that_is_ahead_of_its_store_stops_the_outbox_and_clears_nothing(
     // The graph was fed by a store that has been restored from a backup since.
     let later = support::project(&id("app"), &support::state(&[create("app", 1), logging("app", 2, "logs")]));
     world.graph.replace(NOW, &[Emission::new(9, later)]).await.unwrap();
-    let error = world.outbox("worker").round(NOW).await.unwrap_err();
+    let error = world.outbox("worker").round(NOW, &never()).await.unwrap_err();
     assert!(matches!(&error, OutboxError::Sink(SinkError::Ahead { .. })) && !error.is_transient(), "{error}");
     assert_eq!(pending(&world.store, "worker", 0).await, [id("app")]);
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use emitter::StateStore;
 use shard_consumer::{MemoryInput, Record, ShardId};
 use tokio::sync::mpsc;
 

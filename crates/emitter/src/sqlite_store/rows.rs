@@ -1,7 +1,7 @@
 //! What is done with single rows, inside a transaction.
 
-use bucket_state::{DecodeError, Digest, Kind, ResourceId, ResourceState, account_of};
-use rusqlite::{OptionalExtension, Transaction};
+use bucket_state::{DecodeError, Digest, Kind, ResourceId, ResourceState, belongs_to};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::row::{Mark, PendingMark, Row, SinkName, Stored, Version};
 use crate::store::{Save, SaveOutcome, Settlement, Settling, StoreError};
@@ -100,6 +100,12 @@ pub(super) fn write_row(
     if let Some(account) = &save.account {
         list_member(transaction, account, resource)?;
     }
+    if let (Some(former), Some(mark)) = (&save.former_account, save.mark) {
+        let nothing = ResourceState::default().encode();
+        let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO states VALUES (?1, 0, ?2)")?;
+        insert.execute((former.as_str(), nothing))?;
+        mark_stored(transaction, former.as_str(), mark, worker)?;
+    }
     if let Some(mark) = save.mark {
         mark_row(transaction, resource, mark, worker)?;
         if save.resource.kind() == Kind::Account {
@@ -111,12 +117,22 @@ pub(super) fn write_row(
     Ok(SaveOutcome::Saved(version))
 }
 
-pub(super) fn mark_row(
+/// Marks a row that is not saved otherwise; tells whether there is one.
+pub(super) fn mark_stored(
     transaction: &Transaction<'_>,
     resource: &str,
     mark: PendingMark,
     worker: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
+    let mut update = transaction.prepare_cached("UPDATE states SET version = version + 1 WHERE resource = ?1")?;
+    let is_stored = update.execute([resource])? == 1;
+    if is_stored {
+        mark_row(transaction, resource, mark, worker)?;
+    }
+    Ok(is_stored)
+}
+
+fn mark_row(transaction: &Transaction<'_>, resource: &str, mark: PendingMark, worker: &str) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(MARK)?;
     statement.execute((resource, mark.since_ms, mark.arrived_ms, mark.happened_ms, worker)).map(drop)
 }
@@ -126,7 +142,7 @@ fn list_member(transaction: &Transaction<'_>, account: &ResourceId, resource: &s
     insert.execute((account.as_str(), resource)).map(drop)
 }
 
-/// What version 1 did not keep.
+/// What version 1 did not keep, nor version 2 of access points.
 pub(super) fn list_members(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut query = transaction.prepare("SELECT resource, state FROM states")?;
     let mut rows = query.query([])?;
@@ -134,27 +150,35 @@ pub(super) fn list_members(transaction: &Transaction<'_>) -> rusqlite::Result<()
         let id = ResourceId::from(row.get_ref(0)?.as_str()?);
         // One that is damaged is begun anew at its next event, and listed then.
         let state = ResourceState::decode(row.get_ref(1)?.as_blob()?).ok();
-        if let Some(account) = state.and_then(|state| account_of(&id, &state)) {
+        if let Some(account) = state.and_then(|state| belongs_to(&id, &state)) {
             list_member(transaction, &account, id.as_str())?;
         }
     }
     Ok(())
 }
 
+pub(super) fn listed_sinks(connection: &Connection) -> rusqlite::Result<Vec<SinkName>> {
+    let mut query = connection.prepare_cached("SELECT name FROM sinks ORDER BY name")?;
+    query.query_map([], |row| Ok(SinkName::from(row.get_ref(0)?.as_str()?)))?.collect()
+}
+
+/// Tells how many rows there are.
 pub(super) fn mark_every_row(
     transaction: &Transaction<'_>,
-    sink: &SinkName,
+    sinks: &[SinkName],
     now_ms: i64,
     worker: &str,
-) -> rusqlite::Result<()> {
-    transaction.execute("UPDATE states SET version = version + 1", [])?;
-    transaction.execute(
-        "INSERT OR REPLACE INTO marks
-            (sink, resource, since, arrived, happened, last_since, last_arrived, last_happened, worker)
-         SELECT ?1, resource, ?2, ?2, ?2, ?2, ?2, ?2, ?3 FROM states",
-        (sink.as_str(), now_ms, worker),
-    )?;
-    Ok(())
+) -> rusqlite::Result<u64> {
+    let rows = transaction.execute("UPDATE states SET version = version + 1", [])?;
+    for sink in sinks {
+        transaction.execute(
+            "INSERT OR REPLACE INTO marks
+                (sink, resource, since, arrived, happened, last_since, last_arrived, last_happened, worker)
+             SELECT ?1, resource, ?2, ?2, ?2, ?2, ?2, ?2, ?3 FROM states",
+            (sink.as_str(), now_ms, worker),
+        )?;
+    }
+    Ok(rows as u64)
 }
 
 pub(super) fn settle_row(

@@ -46,6 +46,26 @@ impl StateStore for Disturbed {
         self.inner.add_sinks(sinks, now_ms).await
     }
 
+    async fn forget_sink(&self, sink: &SinkName) -> Result<bool, StoreError> {
+        self.inner.forget_sink(sink).await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.inner.is_empty().await
+    }
+
+    async fn mark_all(&self, sink: Option<&SinkName>, now_ms: i64) -> Result<u64, StoreError> {
+        self.inner.mark_all(sink, now_ms).await
+    }
+
+    async fn claim(&self, fence: &str) -> Result<Option<String>, StoreError> {
+        self.inner.claim(fence).await
+    }
+
+    async fn swap_claim(&self, fence: &str, seen: Option<&str>, next: &str) -> Result<bool, StoreError> {
+        self.inner.swap_claim(fence, seen, next).await
+    }
+
     async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
         self.inner.load(resources).await
     }

@@ -12,6 +12,7 @@ use emitter::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const SINK: &str = "sqlite:graph";
 pub(crate) const NOW: i64 = 1_772_366_400_000;
@@ -147,8 +148,13 @@ pub(crate) async fn save_at(
 ) -> SaveOutcome {
     let (resource, state, mark) = (id(bucket), state(events), Some(mark(now_ms)));
     let account = bucket_state::account_of(&resource, &state);
-    let save = Save { resource, based_on, state, account, mark, set_aside: false };
+    let save = Save { resource, based_on, state, account, former_account: None, mark, set_aside: false };
     store.save(vec![save]).await.unwrap()[0]
+}
+
+/// A stop that never comes.
+pub(crate) fn never() -> CancellationToken {
+    CancellationToken::new()
 }
 
 pub(crate) fn clock() -> i64 {
