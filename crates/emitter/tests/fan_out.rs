@@ -12,7 +12,7 @@ use emitter::{
     FanOutReport, FanOutWork, Save, SaveOutcome, SaveReport, SqliteFile, SqliteStore, StateStore, StoreError,
 };
 use serde_json::{Value, json};
-use support::disturbed::{Before, Disturbed};
+use support::disturbed::{Before, disturbed};
 use support::{NOW, World, clock, create, delete, event, id, never, save, sealed};
 use tokio_util::sync::CancellationToken;
 
@@ -187,7 +187,7 @@ async fn a_store_that_fails_for_a_while_delays_the_marks_and_loses_none() {
     let world = World::new().await;
     window(&world.store, &open("app")).await;
     window(&world.store, &[close_the_account(60)]).await;
-    let shaky = Disturbed::new(&world, Before::Failure);
+    let shaky = disturbed(&world, Before::Failure);
     assert!(fan_out(&shaky).await.unwrap_err().is_transient());
     let work = FanOutWork { store: &shaky, worker: "worker", adopt_after: Duration::ZERO, clock };
     assert_eq!(work.drain(Duration::from_secs(60)).await.unwrap(), report(1, 1));

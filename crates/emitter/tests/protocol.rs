@@ -13,7 +13,7 @@ use emitter::{
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use support::disturbed::{Before, Disturbed};
+use support::disturbed::{Before, disturbed};
 use support::{NOW, SINK, World, clock, create, delete, id, listed, logging, never, save, save_at, sealed};
 
 async fn window(world: &World, events: &[bucket_state::Event]) -> SaveReport {
@@ -90,7 +90,7 @@ async fn a_row_that_moved_is_loaded_and_merged_again() {
             expected.push(logging("app", 0, "old-logs"));
             window(&world, &expected[2..]).await;
         }
-        let contender = Disturbed::new(&world, Before::AnotherSave(u64::from(exists)));
+        let contender = disturbed(&world, Before::AnotherSave(u64::from(exists)));
         let saved = sealed(&expected[..1], 1).save(&contender, clock).await.unwrap();
         assert_eq!((saved.report.saved, saved.report.conflicts), (1, 1));
         let row = row(&world, "app").await;
@@ -166,7 +166,7 @@ async fn a_damaged_row_holds_back_no_other_and_begins_anew_with_its_bytes_kept()
 async fn what_a_store_did_not_take_at_once_is_counted_once() {
     let world = World::new().await;
     window(&world, &[create("known", 1)]).await;
-    let shaky = Disturbed::new(&world, Before::Failure);
+    let shaky = disturbed(&world, Before::Failure);
     let tied = [logging("app", 2, "a"), logging("app", 2, "b")].map(|mut event| {
         let mut origin = (*event.origin).clone();
         origin.stamp.identity = format!("{:?}", event.change).into();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
 
+#[path = "../../emitter/tests/support/stepped.rs"]
+mod stepped;
 mod support;
 
 use std::path::Path;
@@ -10,13 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bucket_state::ResourceId;
 use emitter::{
-    Backlog, Emission, FanOut, Generation, GraphSink, ListedSink, OutboxSettings, PendingMark, PendingQuery, Save,
-    SaveOutcome, Settlement, SinkError, SinkName, SqliteGraph, SqliteStore, StateStore, StoreError, Stored, Verdict,
+    Emission, Generation, GraphSink, OutboxSettings, SinkError, SinkName, SqliteGraph, SqliteStore, StateStore,
+    StoreError, Verdict,
 };
 use serde_json::{Value, json};
 use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, ShardId, ShardSource, SourceError};
+use stepped::{Stepped, Steps};
 use support::{events_of_the_fixture, graphs, worker};
 use tokio_util::sync::CancellationToken;
 use trailgraph::pipeline::Pipeline;
@@ -39,7 +41,7 @@ impl Tripwire {
         Self { passed: Arc::default(), crash_at, crashed: CancellationToken::new() }
     }
 
-    async fn step(&self, name: &'static str) {
+    async fn pass(&self, name: &'static str) {
         if self.crashed.is_cancelled() {
             return std::future::pending().await;
         }
@@ -51,83 +53,11 @@ impl Tripwire {
     }
 }
 
-struct Wired<T> {
-    inner: T,
-    wire: Tripwire,
-}
-
 #[async_trait]
-impl StateStore for Wired<SqliteStore> {
-    fn generation(&self) -> Generation {
-        self.inner.generation()
-    }
-
-    async fn sinks(&self) -> Result<Vec<SinkName>, StoreError> {
-        self.inner.sinks().await
-    }
-
-    async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError> {
-        self.inner.add_sinks(sinks, now_ms).await
-    }
-
-    async fn load(&self, resources: &[ResourceId]) -> Result<Vec<Stored>, StoreError> {
-        let rows = self.inner.load(resources).await;
-        self.wire.step("loaded").await;
-        rows
-    }
-
-    async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
-        self.wire.step("before save").await;
-        let saved = self.inner.save(saves).await;
-        self.wire.step("after save").await;
-        saved
-    }
-
-    async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError> {
-        self.wire.step("before a fan-out marks").await;
-        let marked = self.inner.mark(resources, mark).await;
-        self.wire.step("after a fan-out marks").await;
-        marked
-    }
-
-    async fn members(
-        &self,
-        account: &ResourceId,
-        after: Option<&ResourceId>,
-        limit: usize,
-    ) -> Result<Vec<ResourceId>, StoreError> {
-        self.inner.members(account, after, limit).await
-    }
-
-    async fn claim_fan_outs(
-        &self,
-        worker: &str,
-        others_before_ms: i64,
-        now_ms: i64,
-    ) -> Result<Vec<FanOut>, StoreError> {
-        self.inner.claim_fan_outs(worker, others_before_ms, now_ms).await
-    }
-
-    async fn end_fan_out(&self, fan_out: &FanOut) -> Result<(), StoreError> {
-        self.wire.step("before the end of a fan-out").await;
-        let ended = self.inner.end_fan_out(fan_out).await;
-        self.wire.step("after the end of a fan-out").await;
-        ended
-    }
-
-    async fn pending(&self, query: &PendingQuery) -> Result<Vec<ResourceId>, StoreError> {
-        self.inner.pending(query).await
-    }
-
-    async fn settle(&self, sink: &SinkName, settlements: Vec<Settlement>) -> Result<usize, StoreError> {
-        self.wire.step("before clear").await;
-        let settled = self.inner.settle(sink, settlements).await;
-        self.wire.step("after clear").await;
-        settled
-    }
-
-    async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
-        self.inner.backlog(sink).await
+impl Steps for Tripwire {
+    async fn step(&self, name: &'static str) -> Result<(), StoreError> {
+        self.pass(name).await;
+        Ok(())
     }
 }
 
@@ -150,24 +80,29 @@ impl GraphSink for WiredGraph {
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         *self.in_flight.lock().unwrap() = emissions.to_vec();
-        self.wire.step("before emit").await;
+        self.wire.pass("before emit").await;
         self.in_flight.lock().unwrap().clear();
         let verdicts = self.inner.replace(generation, emissions).await;
-        self.wire.step("after emit").await;
+        self.wire.pass("after emit").await;
         verdicts
     }
 }
 
+struct WiredSource {
+    inner: Arc<MemorySource>,
+    wire: Tripwire,
+}
+
 #[async_trait]
-impl ShardSource for Wired<Arc<MemorySource>> {
+impl ShardSource for WiredSource {
     async fn run(&self, deliver: Deliver, stop: CancellationToken) -> Result<(), SourceError> {
         self.inner.run(deliver, stop).await
     }
 
     async fn checkpoint(&self, cut: &Cut) -> Result<(), SourceError> {
-        self.wire.step("before checkpoint").await;
+        self.wire.pass("before checkpoint").await;
         let kept = self.inner.checkpoint(cut).await;
-        self.wire.step("after checkpoint").await;
+        self.wire.pass("after checkpoint").await;
         kept
     }
 
@@ -191,9 +126,9 @@ impl Worker {
         let in_flight = Arc::default();
         let wired_graph = WiredGraph { inner: graph.clone(), wire: wire.clone(), in_flight: Arc::clone(&in_flight) };
         let pipeline = Pipeline {
-            source: Arc::new(Wired { inner: source, wire: wire.clone() }),
+            source: Arc::new(WiredSource { inner: source, wire: wire.clone() }),
             intake: Arc::new(worker::intake(folder)),
-            store: Arc::new(Wired { inner: store.clone(), wire: wire.clone() }),
+            store: Arc::new(Stepped { inner: store.clone(), steps: wire.clone() }),
             sinks: vec![Arc::new(wired_graph)],
             outbox: OutboxSettings { worker: name.into(), adopt_after: Duration::from_millis(1), batch: 5 },
         };

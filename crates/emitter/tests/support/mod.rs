@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod disturbed;
+pub(crate) mod stepped;
 
 use bucket_state::{AccountLevel, Event, Parsed, Parser, ResourceId, ResourceState, Snapshot};
 use emitter::{
