@@ -12,13 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use emitter::{
-    Emission, Generation, GraphSink, OutboxSettings, SinkError, SinkName, SqliteGraph, SqliteStore, StateStore,
-    StoreError, Verdict,
-};
+use emitter::{Emission, GraphSink, OutboxSettings, SqliteGraph, SqliteStore, StateStore, StoreError};
 use serde_json::{Value, json};
 use shard_consumer::{Cut, Deliver, Fault, FaultAt, MemorySource, ShardId, ShardSource, SourceError};
-use stepped::{Stepped, Steps};
+use stepped::{Stepped, SteppedGraph, Steps};
 use support::{events_of_the_fixture, graphs, worker};
 use tokio_util::sync::CancellationToken;
 use trailgraph::pipeline::Pipeline;
@@ -61,33 +58,6 @@ impl Steps for Tripwire {
     }
 }
 
-/// A graph whose last emission before the crash may land later.
-struct WiredGraph {
-    inner: SqliteGraph,
-    wire: Tripwire,
-    in_flight: Arc<Mutex<Vec<Emission>>>,
-}
-
-#[async_trait]
-impl GraphSink for WiredGraph {
-    fn name(&self) -> &SinkName {
-        self.inner.name()
-    }
-
-    fn instance(&self) -> &str {
-        self.inner.instance()
-    }
-
-    async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
-        *self.in_flight.lock().unwrap() = emissions.to_vec();
-        self.wire.pass("before emit").await;
-        self.in_flight.lock().unwrap().clear();
-        let verdicts = self.inner.replace(generation, emissions).await;
-        self.wire.pass("after emit").await;
-        verdicts
-    }
-}
-
 struct WiredSource {
     inner: Arc<MemorySource>,
     wire: Tripwire,
@@ -124,11 +94,12 @@ impl Worker {
     fn new(name: &str, folder: &Path, source: Arc<MemorySource>, wire: Tripwire) -> Self {
         let (store, graph) = worker::stores(folder, name);
         let in_flight = Arc::default();
-        let wired_graph = WiredGraph { inner: graph.clone(), wire: wire.clone(), in_flight: Arc::clone(&in_flight) };
+        let inner = Arc::new(graph.clone());
+        let wired_graph = SteppedGraph { inner, steps: wire.clone(), in_flight: Arc::clone(&in_flight) };
         let pipeline = Pipeline {
             source: Arc::new(WiredSource { inner: source, wire: wire.clone() }),
             intake: Arc::new(worker::intake(folder)),
-            store: Arc::new(Stepped { inner: store.clone(), steps: wire.clone() }),
+            store: Arc::new(Stepped { inner: Arc::new(store.clone()), steps: wire.clone() }),
             sinks: vec![Arc::new(wired_graph)],
             outbox: OutboxSettings { worker: name.into(), adopt_after: Duration::from_millis(1), batch: 5 },
         };

@@ -1,5 +1,6 @@
 //! A store on which something happens, once, that its user does not expect.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -24,12 +25,12 @@ pub(crate) struct Once {
 }
 
 /// A store on which something happens before the first save.
-pub(crate) type Disturbed = Stepped<SqliteStore, Once>;
+pub(crate) type Disturbed = Stepped<Once>;
 
 /// The store of `world`, disturbed.
 pub(crate) fn disturbed(world: &World, before: Before) -> Disturbed {
     let steps = Once { colleague: world.store.clone(), before, done: AtomicBool::new(false) };
-    Stepped { inner: world.store.clone(), steps }
+    Stepped { inner: Arc::new(world.store.clone()), steps }
 }
 
 #[async_trait]

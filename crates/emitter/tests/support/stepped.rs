@@ -1,5 +1,7 @@
 //! A store, or a graph, before and after each step of which something may happen.
 
+use std::sync::{Arc, Mutex};
+
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use emitter::{
@@ -18,14 +20,22 @@ pub(crate) trait Steps: Send + Sync {
     async fn step(&self, name: &'static str) -> Result<(), StoreError>;
 }
 
-/// A worker's view of `inner`.
-pub(crate) struct Stepped<T, S> {
-    pub(crate) inner: T,
+/// A worker's view of a store.
+pub(crate) struct Stepped<S> {
+    pub(crate) inner: Arc<dyn StateStore>,
     pub(crate) steps: S,
 }
 
+/// A worker's view of a graph.
+pub(crate) struct SteppedGraph<S> {
+    pub(crate) inner: Arc<dyn GraphSink>,
+    pub(crate) steps: S,
+    /// What is on its way: should the worker die now, it may land later.
+    pub(crate) in_flight: Arc<Mutex<Vec<Emission>>>,
+}
+
 #[async_trait]
-impl<T: StateStore, S: Steps> StateStore for Stepped<T, S> {
+impl<S: Steps> StateStore for Stepped<S> {
     fn generation(&self) -> Generation {
         self.inner.generation()
     }
@@ -129,7 +139,7 @@ impl<T: StateStore, S: Steps> StateStore for Stepped<T, S> {
 }
 
 #[async_trait]
-impl<T: GraphSink, S: Steps> GraphSink for Stepped<T, S> {
+impl<S: Steps> GraphSink for SteppedGraph<S> {
     fn name(&self) -> &SinkName {
         self.inner.name()
     }
@@ -149,7 +159,9 @@ impl<T: GraphSink, S: Steps> GraphSink for Stepped<T, S> {
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let down = |error: StoreError| SinkError::Down { sink: self.name().clone(), message: error.to_string() };
+        *self.in_flight.lock().unwrap() = emissions.to_vec();
         self.steps.step("before emit").await.map_err(down)?;
+        self.in_flight.lock().unwrap().clear();
         let verdicts = self.inner.replace(generation, emissions).await;
         self.steps.step("after emit").await.map_err(down)?;
         verdicts

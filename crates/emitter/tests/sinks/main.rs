@@ -1,0 +1,13 @@
+//! What every graph promises, held against each of them: conformance, and the commit protocol with two writers.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
+mod conformance;
+mod history;
+mod interleavings;
+mod moody;
+mod subject;
+mod subjects;
+#[path = "../support/mod.rs"]
+mod support;
+mod two_writers;
