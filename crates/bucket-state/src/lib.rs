@@ -47,7 +47,7 @@ pub use delta::{Delta, Deltas};
 pub use event::{Change, Event, Owner, TagChange};
 pub use graph::{Digest, Entity, Relationship, Snapshot, placeholder};
 pub use parse::Parser;
-pub use parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX};
+pub use parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, REJECTED_SNAPSHOT};
 pub use project::{contested, project};
 pub use provenance::Provenance;
 pub use register::{Setting, Unknown};

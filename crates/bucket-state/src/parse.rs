@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::envelope;
-use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
+use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, REJECTED_SNAPSHOT, too_large};
 use crate::record;
 use crate::text::Text;
 
@@ -168,7 +168,10 @@ impl Parser {
             }
             return;
         }
-        if let (Some(data), Some(_)) = (shape.data, shape.reason) {
+        if let (Some(data), Some(reason)) = (shape.data, shape.reason) {
+            if serde_json::from_str(reason.get()).is_ok_and(|reason: Text<'_>| &*reason == REJECTED_SNAPSHOT) {
+                return visit(Parsed::Ignored { reason: Ignored::RejectedSnapshot, call: None });
+            }
             return self.dead_letter(shape, data, text, arrived_ms, wrappers, visit);
         }
         let message = "neither an EventBridge envelope, a CloudTrail record, a Records file, a log subscription \

@@ -103,12 +103,23 @@ pub enum Ignored {
     FailedCall,
     /// The call is not about a bucket (it tags another kind of resource).
     OtherResource,
+    /// A dead letter about a snapshot that a graph rejects: its events have been folded.
+    RejectedSnapshot,
 }
+
+/// The reason of a dead letter that holds no record, but tells of a snapshot that a graph rejects.
+pub const REJECTED_SNAPSHOT: &str = "rejected_snapshot";
 
 impl Ignored {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::NotCloudTrail, Self::OtherService, Self::OtherCall, Self::FailedCall, Self::OtherResource];
+    pub const ALL: [Self; 6] = [
+        Self::NotCloudTrail,
+        Self::OtherService,
+        Self::OtherCall,
+        Self::FailedCall,
+        Self::OtherResource,
+        Self::RejectedSnapshot,
+    ];
 
     /// The reason as a metric's label.
     #[must_use]
@@ -119,6 +130,7 @@ impl Ignored {
             Self::OtherCall => "other_call",
             Self::FailedCall => "failed_call",
             Self::OtherResource => "other_resource",
+            Self::RejectedSnapshot => REJECTED_SNAPSHOT,
         }
     }
 }

@@ -22,6 +22,9 @@ pub trait GraphSink: Send + Sync {
     /// Tells this graph from another one that stood under the same name before, and whose content is gone.
     fn instance(&self) -> &str;
 
+    /// Reaches it with its credentials, and changes nothing. Says in a few words what was found.
+    async fn check(&self) -> Result<String, SinkError>;
+
     /// Makes ready to take some of these pending rows, the longest waiting first. The rows of the turn are read only
     /// after it. Nothing where none can be taken now: another worker is at it. Once `stop` is cancelled, a turn ends
     /// as soon as it can.

@@ -101,6 +101,16 @@ impl GraphSink for SqliteGraph {
         &self.instance
     }
 
+    async fn check(&self) -> Result<String, SinkError> {
+        let count = |connection: &mut rusqlite::Connection| {
+            connection.query_row("SELECT count(*) FROM entities", [], |row| row.get::<_, i64>(0))
+        };
+        match self.file.with(count).await {
+            Ok(entities) => Ok(format!("has {entities} entities")),
+            Err(error) => Err(SinkError::Down { sink: self.name.clone(), message: error.message }),
+        }
+    }
+
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let prepared: Vec<Prepared> = emissions.iter().map(Prepared::new).collect();
         let done = self

@@ -225,6 +225,10 @@ impl GraphSink for Overtaken {
         self.inner.instance()
     }
 
+    async fn check(&self) -> Result<String, SinkError> {
+        self.inner.check().await
+    }
+
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
         let events = [create("app", 1), logging("app", 2, "logs")];
         assert_eq!(save_at(NOW + 500, &self.world_store, "app", 1, &events).await, SaveOutcome::Saved(2));
@@ -243,6 +247,10 @@ impl GraphSink for Picky {
 
     fn instance(&self) -> &str {
         self.0.instance()
+    }
+
+    async fn check(&self) -> Result<String, SinkError> {
+        self.0.check().await
     }
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {

@@ -2,10 +2,10 @@
 
 mod dead_letters;
 mod leases;
+mod stores;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -14,7 +14,10 @@ use shard_consumer::Start;
 use crate::clock;
 
 pub use dead_letters::DeadLetterUrl;
-pub use leases::{LeaseArgs, LeasesArgs, LeasesCommand, LeasesUrl};
+pub use leases::{LeaseArgs, LeasesArgs, LeasesCommand};
+pub use stores::{
+    BoltArgs, GraphUrl, JupiterOneArgs, JupiterOneMode, JupiterOneScope, SqliteUrl, StateArgs, StoreArgs, StoreUrl,
+};
 
 /// Keeps a security graph of S3 buckets up to date from CloudTrail, within seconds, without reading the buckets.
 #[derive(Debug, Parser)]
@@ -40,6 +43,10 @@ pub enum Command {
     Events(EventsArgs),
     /// Shows or rewinds the leases: which shard is read by whom, and how far it has been read
     Leases(LeasesArgs),
+    /// Marks every stored row pending, so that the graphs show it anew; or takes a graph off the list
+    Republish(RepublishArgs),
+    /// Reaches every store and graph with its credentials, one line each, with the mend: exit code 1 if any fails
+    Check(CheckArgs),
     /// Asks a running service whether it is healthy: exit code 0 or 1
     Health(HealthArgs),
 }
@@ -175,7 +182,7 @@ pub enum GraphCommand {
 pub struct GraphFlag {
     /// The graph
     #[arg(long, env = "TRAILGRAPH_GRAPH", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db",
-          value_parser = parse_first_graph)]
+          value_parser = stores::parse_first_file)]
     pub graph: SqliteUrl,
 }
 
@@ -208,37 +215,40 @@ pub struct EventsArgs {
     pub json: bool,
 }
 
+/// `trailgraph republish`
+#[derive(Debug, Args)]
+pub struct RepublishArgs {
+    /// A graph to show everything anew; may be repeated [default: every graph that the state store lists]
+    #[arg(long, value_name = stores::GRAPH_URL)]
+    pub graph: Vec<GraphUrl>,
+    /// Takes the graph of this name off the list instead, so that nothing waits for it any more
+    #[arg(long, value_name = "NAME", conflicts_with = "graph")]
+    pub forget: Option<String>,
+    /// Where the states are kept
+    #[command(flatten)]
+    pub state: StateArgs,
+    /// Whose events are folded
+    #[command(flatten)]
+    pub permit: PermitArgs,
+}
+
+/// `trailgraph check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Where the graph and the states go
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// Whose events are folded
+    #[command(flatten)]
+    pub permit: PermitArgs,
+}
+
 /// `trailgraph health`
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Where the service answers
     #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", default_value = "127.0.0.1:9464")]
     pub metrics_addr: SocketAddr,
-}
-
-/// Where states, snapshots and dead letters go.
-#[derive(Clone, Debug, Args)]
-pub struct StoreArgs {
-    /// A graph to keep up to date; may be repeated
-    #[arg(
-        long,
-        env = "TRAILGRAPH_GRAPH",
-        value_name = "sqlite:PATH",
-        default_value = "sqlite:trailgraph.db",
-        value_delimiter = ','
-    )]
-    pub graph: Vec<SqliteUrl>,
-    /// Where the states of the buckets are kept
-    #[arg(long, env = "TRAILGRAPH_STATE", value_name = "sqlite:PATH", default_value = "sqlite:trailgraph.db")]
-    pub state: SqliteUrl,
-    /// Where records go that cannot be understood
-    #[arg(
-        long,
-        env = "TRAILGRAPH_DEAD_LETTERS",
-        value_name = "file:PATH|sqs:QUEUE_URL",
-        default_value = "file:dead-letters.jsonl"
-    )]
-    pub dead_letters: DeadLetterUrl,
 }
 
 /// The window: bursts within it become one write per bucket.
@@ -270,36 +280,6 @@ pub enum LogFormat {
     Text,
     /// One object a line
     Json,
-}
-
-/// `sqlite:PATH`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SqliteUrl(pub PathBuf);
-
-impl FromStr for SqliteUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        parse_url(text, "sqlite").map(Self)
-    }
-}
-
-impl std::fmt::Display for SqliteUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "sqlite:{}", self.0.display())
-    }
-}
-
-/// The service's variable may list several graphs: the first is looked at.
-fn parse_first_graph(text: &str) -> Result<SqliteUrl, String> {
-    text.split(',').next().unwrap_or(text).parse()
-}
-
-fn parse_url(text: &str, scheme: &str) -> Result<PathBuf, String> {
-    match text.split_once(':') {
-        Some((given, path)) if given == scheme && !path.is_empty() => Ok(path.into()),
-        _ => Err(format!("expected {scheme}:PATH, such as {scheme}:./trailgraph.db")),
-    }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -340,10 +320,6 @@ mod tests {
         assert_eq!(
             parse_start("noon").unwrap_err(),
             "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z"
-        );
-        assert_eq!(
-            "bolt://x".parse::<SqliteUrl>().unwrap_err(),
-            "expected sqlite:PATH, such as sqlite:./trailgraph.db"
         );
     }
 }

@@ -9,6 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use bucket_state::REJECTED_SNAPSHOT;
+
 use crate::cli::DeadLetterUrl;
 use crate::clock;
 use file::LetterFile;
@@ -42,6 +44,25 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// About a snapshot that a graph rejects for good. What it was made of is in the state store, under the key that is
+    /// its `data`: replaying the letter changes nothing.
+    #[must_use]
+    pub fn of_rejected(stream: &str, sink: &str, resource: &str, version: u64, why: &str, now_ms: i64) -> Self {
+        let (data, arrived_at) = Self::encode(resource.as_bytes(), now_ms);
+        Self {
+            reason: REJECTED_SNAPSHOT,
+            message: format!("{sink} rejects version {version} of {resource}: {why}"),
+            stream: stream.to_owned(),
+            shard: String::new(),
+            sequence_number: version.to_string(),
+            sub_sequence_number: 0,
+            arrived_at,
+            partition_key: Some(resource.to_owned()),
+            data,
+            data_truncated: false,
+        }
+    }
+
     /// The letter's bytes and time, in the form in which they are written.
     #[must_use]
     pub fn encode(data: &[u8], arrived_ms: i64) -> (String, String) {

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use bucket_state::RECORD_BYTES_MAX;
 use shard_consumer::{MemoryInput, Record, ShardId};
 
-use crate::cli::{DeadLetterUrl, DemoArgs, SqliteUrl, StoreArgs};
+use crate::cli::DemoArgs;
 use crate::failure::Failure;
 use crate::finite::Finite;
 use crate::generate::{Generated, Traffic};
 use crate::metrics::Metrics;
-use crate::parts::{Stores, worker_id};
+use crate::parts::worker_id;
 use crate::permit::Permit;
 use crate::server::{self, Readiness};
+use crate::stores::{Stores, of_file};
 use crate::{clock, logs, summary};
 
 const FILE: &str = "trailgraph-demo.db";
@@ -31,17 +32,9 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     logs::start(None, tracing::Level::WARN);
     make_anew(Path::new(FILE))?;
     let worker = worker_id();
-    let stores = Stores::open(
-        &StoreArgs {
-            graph: vec![SqliteUrl(FILE.into())],
-            state: SqliteUrl(FILE.into()),
-            dead_letters: DeadLetterUrl::File(DEAD_LETTERS.into()),
-        },
-        &worker,
-    )
-    .await?;
-    let graph = stores.graphs.first().map(Arc::clone);
-    let metrics = Arc::new(Metrics::new(&stores.sink_names()));
+    let stores = Stores::in_file(Path::new(FILE), Path::new(DEAD_LETTERS), &worker).await?;
+    let graph = stores.files.first().map(Arc::clone);
+    let metrics = Arc::new(Metrics::new(&[of_file(Path::new(FILE)).to_string()]));
     let addr = serve(args.metrics_addr, &metrics).await?;
     eprintln!(
         "demo: {} events about {} buckets into ./{FILE}; metrics at http://{addr}/metrics",

@@ -12,10 +12,11 @@ use crate::cli::WindowArgs;
 use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
-use crate::parts::{Stores, limits};
+use crate::parts::limits;
 use crate::permit::Permit;
 use crate::pipeline::Pipeline;
 use crate::service::EMIT_BATCH;
+use crate::stores::{Stores, listed};
 use crate::{progress, summary};
 
 /// Parsing is spread over this many shards, so over as many threads.
@@ -65,14 +66,15 @@ impl Finite {
             retain: false,
             faults: Vec::new(),
         });
-        let (store, sinks, sink_names) = (stores.store(), stores.sinks(), stores.sink_names());
+        let Stores { state: store, sinks, dead_letters, .. } = stores;
+        let sink_names: Vec<String> = listed(&sinks).into_iter().map(|sink| sink.name.to_string()).collect();
         let intake = Intake {
             stream: name.into(),
             window: Arc::new(Window::new(limits(window), Cut::default())),
             permit,
             until_ms,
             input_bytes_max,
-            dead_letters: stores.dead_letters,
+            dead_letters,
             metrics: Arc::clone(&metrics),
             observe: Box::new(|_| {}),
         };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{ExportFormat, GraphArgs, GraphCommand, SqliteUrl};
 use crate::failure::Failure;
-use crate::parts::sink_name;
+use crate::stores::of_file;
 use crate::summary::print;
 
 /// Runs one of them.
@@ -57,7 +57,7 @@ async fn export(format: ExportFormat, url: &SqliteUrl) -> Result<String, Failure
 }
 
 fn open(url: &SqliteUrl) -> Result<SqliteGraph, Failure> {
-    SqliteGraph::open_to_read(&url.0, sink_name(url)).map_err(|error| Failure::flag("--graph", url, error))
+    SqliteGraph::open_to_read(&url.0, of_file(&url.0)).map_err(|error| Failure::flag("--graph", url, error))
 }
 
 fn unread(url: &SqliteUrl, error: &str) -> Failure {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use shard_consumer::{DynamoLeases, DynamoLeasesParams, LeaseStore, SourceError, SqliteLeases, sdk_config};
 
-use crate::cli::{LeaseArgs, LeasesUrl};
+use crate::cli::{LeaseArgs, StoreUrl};
 use crate::failure::Failure;
 
 impl LeaseArgs {
@@ -15,11 +15,11 @@ impl LeaseArgs {
     /// [`Failure::Usage`] when they cannot be used, [`Failure::Running`] when they cannot be reached.
     pub async fn open(&self) -> Result<Arc<dyn LeaseStore>, Failure> {
         let opened: Result<Arc<dyn LeaseStore>, SourceError> = match &self.leases {
-            LeasesUrl::Sqlite(url) => {
+            StoreUrl::Sqlite(url) => {
                 let leases = SqliteLeases::open(url.0.clone(), &self.app_name, &self.stream).await;
                 leases.map(|leases| Arc::new(leases) as _)
             }
-            LeasesUrl::DynamoDb(table) => {
+            StoreUrl::DynamoDb(table) => {
                 let params = DynamoLeasesParams {
                     client: dynamodb_client().await?,
                     table: table.clone(),
@@ -40,8 +40,8 @@ impl LeaseArgs {
     /// As [`Self::open`].
     pub async fn open_existing(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
         let exists = match &self.leases {
-            LeasesUrl::Sqlite(url) => url.0.exists(),
-            LeasesUrl::DynamoDb(table) => self.has_table(table).await?,
+            StoreUrl::Sqlite(url) => url.0.exists(),
+            StoreUrl::DynamoDb(table) => self.has_table(table).await?,
         };
         if exists { self.open().await.map(Some) } else { Ok(None) }
     }
@@ -65,14 +65,15 @@ impl LeaseArgs {
     /// What the leases are, for messages.
     pub(crate) fn described(&self) -> String {
         match &self.leases {
-            LeasesUrl::Sqlite(url) => {
+            StoreUrl::Sqlite(url) => {
                 format!("--leases {url} of --app-name {} on --stream {}", self.app_name, self.stream)
             }
-            LeasesUrl::DynamoDb(table) => format!("--leases dynamodb:{table}"),
+            StoreUrl::DynamoDb(table) => format!("--leases dynamodb:{table}"),
         }
     }
 }
 
-async fn dynamodb_client() -> Result<Client, Failure> {
+/// A client of DynamoDB.
+pub(crate) async fn dynamodb_client() -> Result<Client, Failure> {
     Ok(Client::new(&sdk_config().await?))
 }

@@ -7,6 +7,7 @@
 //!
 //! The service ([`service`]), [`replay`] and [`demo`] run the same [`pipeline`] over different sources.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod counted_leases;
@@ -28,9 +29,13 @@ pub mod parts;
 pub mod permit;
 pub mod pipeline;
 pub mod progress;
+pub mod rejections;
 pub mod replay;
+pub mod republish;
+pub mod secrets;
 pub mod server;
 pub mod service;
+pub mod stores;
 pub mod summary;
 
 /// Runs what the command line asks for.
@@ -45,6 +50,8 @@ pub async fn run(command: cli::Command) -> Result<(), failure::Failure> {
         cli::Command::Graph(args) => graph_commands::run(args).await,
         cli::Command::Events(args) => events::run(&args),
         cli::Command::Leases(args) => leases_commands::run(args).await,
+        cli::Command::Republish(args) => republish::run(args).await,
+        cli::Command::Check(args) => check::run(args).await,
         cli::Command::Health(args) => health::run(&args),
     }
 }

@@ -7,14 +7,15 @@ mod totals;
 
 use std::time::Instant;
 
-use bucket_state::{Ignored, Malformed, supported};
-use emitter::{Backlog, EmitReport, FanOutReport, SaveReport, Verdict};
+use bucket_state::{Ignored, Malformed, REJECTED_SNAPSHOT, supported};
+use emitter::{Backlog, EmitReport, FanOutReport, SaveReport, SinkEvent, Verdict};
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
+    CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
 };
 use shard_consumer::Batch;
 
+use crate::stores::statuses;
 use maker::Maker;
 use shards::Shards;
 
@@ -54,6 +55,8 @@ pub struct Metrics {
     snapshots: IntCounterVec,
     sink_stopped: IntGaugeVec,
     emit_seconds: HistogramVec,
+    sink_requests: IntCounterVec,
+    sink_wait: CounterVec,
     freshness: HistogramVec,
     contested: IntCounter,
     dead_letters: IntCounterVec,
@@ -86,6 +89,15 @@ impl Metrics {
                 &["sink"],
             )),
             emit_seconds: make.histograms("emit_seconds", "How long a sink took for a batch", "sink"),
+            sink_requests: make.counters(
+                "sink_requests_total",
+                "Requests to a sink's server, by what it answered",
+                &["sink", "status"],
+            ),
+            sink_wait: make.register(CounterVec::new(
+                Maker::opts("sink_wait_seconds_total", "How long requests to a sink waited to keep its pace"),
+                &["sink"],
+            )),
             freshness: make.histograms("freshness_seconds", "How fresh events are at each stage", "stage"),
             contested: make.counter("contested_facets_total", "Facets whose last write cannot be told"),
             dead_letters: make.counters("dead_letters_total", "Records that cannot be understood", &["reason"]),
@@ -106,7 +118,8 @@ impl Metrics {
         }
         let reasons = Ignored::ALL.iter().map(|reason| reason.as_str()).chain([AFTER_UNTIL]);
         reasons.for_each(|reason| drop(self.ignored.with_label_values(&[reason])));
-        Malformed::ALL.iter().for_each(|reason| drop(self.dead_letters.with_label_values(&[reason.as_str()])));
+        let reasons = Malformed::ALL.iter().map(|reason| reason.as_str()).chain([REJECTED_SNAPSHOT]);
+        reasons.for_each(|reason| drop(self.dead_letters.with_label_values(&[reason])));
         ["saved", "unchanged", "conflict"].iter().for_each(|outcome| drop(self.saves.with_label_values(&[outcome])));
         STAGES.iter().for_each(|stage| drop(self.freshness.with_label_values(&[stage])));
         for sink in sinks {
@@ -117,6 +130,10 @@ impl Metrics {
             self.oldest_pending.with_label_values(&[sink]).set(0.0);
             self.sink_stopped.with_label_values(&[sink]).set(0);
             drop(self.emit_seconds.with_label_values(&[sink]));
+            drop(self.sink_wait.with_label_values(&[sink]));
+            statuses(sink)
+                .iter()
+                .for_each(|status| drop(self.sink_requests.with_label_values(&[sink.as_str(), status])));
         }
     }
 
@@ -197,6 +214,24 @@ impl Metrics {
     /// Nothing more is emitted to a sink.
     pub fn sink_stopped(&self, sink: &str) {
         self.sink_stopped.with_label_values(&[sink]).set(1);
+    }
+
+    /// Something is emitted to a sink again.
+    pub fn sink_goes_on(&self, sink: &str) {
+        self.sink_stopped.with_label_values(&[sink]).set(0);
+    }
+
+    /// A sink has asked its server, or waited before that.
+    pub fn sink_traffic(&self, sink: &str, event: SinkEvent) {
+        match event {
+            SinkEvent::Answered(status) => self.sink_requests.with_label_values(&[sink, status]).inc(),
+            SinkEvent::Waited(time) => self.sink_wait.with_label_values(&[sink]).inc_by(time.as_secs_f64()),
+        }
+    }
+
+    /// A snapshot that a sink rejects became a dead letter.
+    pub fn rejection_dead_lettered(&self) {
+        self.dead_letters.with_label_values(&[REJECTED_SNAPSHOT]).inc();
     }
 
     /// A sink took nothing of a batch.

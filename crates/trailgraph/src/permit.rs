@@ -24,6 +24,18 @@ pub enum Permit {
 pub struct Account {
     /// Where; everywhere if absent.
     pub regions: Option<BTreeSet<String>>,
+    /// The JupiterOne account that shows its buckets, if it is not that of the flags.
+    pub jupiterone: Option<JupiterOneRoute>,
+}
+
+/// Where the buckets of an account are shown.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct JupiterOneRoute {
+    /// The JupiterOne account.
+    pub account: String,
+    /// The secret of Secrets Manager that holds its API key; the key of the flags if absent.
+    pub api_key_secret: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +77,16 @@ impl Permit {
         Self::Accounts(ids.into_iter().map(|id| (id.to_owned(), Account::default())).collect())
     }
 
+    /// The accounts whose buckets another JupiterOne account shows than that of the flags.
+    pub fn jupiterone_routes(&self) -> impl Iterator<Item = (&str, &JupiterOneRoute)> {
+        let accounts = match self {
+            Self::Any => None,
+            Self::Accounts(accounts) => Some(accounts),
+        };
+        let routes = accounts.into_iter().flatten();
+        routes.filter_map(|(id, account)| Some((id.as_str(), account.jupiterone.as_ref()?)))
+    }
+
     /// Whether an event of this account and Region is folded.
     #[must_use]
     pub fn permits(&self, account: &str, region: &str) -> bool {
@@ -73,6 +95,15 @@ impl Permit {
             Self::Accounts(accounts) => accounts
                 .get(account)
                 .is_some_and(|account| account.regions.as_ref().is_none_or(|regions| regions.contains(region))),
+        }
+    }
+}
+
+impl std::fmt::Display for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any => f.write_str("every account"),
+            Self::Accounts(accounts) => write!(f, "{} accounts", accounts.len()),
         }
     }
 }

@@ -4,12 +4,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use emitter::{
-    EmitReport, FanOutReport, FanOutWork, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed,
-    StateStore, StoreError, Verdict,
+    EmitReport, FanOutReport, FanOutWork, GraphSink, ListedSink, Outbox, OutboxError, OutboxSettings, Sealed, SinkName,
+    StateStore, StoreError,
 };
+use futures::future::join_all;
 use shard_consumer::{Cut, Position, ShardSource, SourceError};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,8 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
+use crate::rejections::Rejections;
+use crate::stores::listed;
 
 /// After a stop, the last window is saved and checkpointed within this time …
 const SAVE_MAX: Duration = Duration::from_secs(4);
@@ -50,17 +53,20 @@ impl Pipeline {
     /// # Errors
     /// [`Failure`]; whatever was not checkpointed is read again.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), Failure> {
-        let listed =
-            |sink: &Arc<dyn GraphSink>| ListedSink { name: sink.name().clone(), instance: sink.instance().to_owned() };
-        let sinks: Vec<_> = self.sinks.iter().map(listed).collect();
-        self.store.add_sinks(&sinks, clock::now_ms()).await?;
+        self.store.add_sinks(&listed(&self.sinks), clock::now_ms()).await?;
 
         let end_emissions = CancellationToken::new();
-        let (mut backward, wakers) = self.spawn_outboxes(&end_emissions);
+        let (rejections, letters) = self.rejections();
+        let (mut backward, wakers) = self.spawn_outboxes(&end_emissions, &rejections);
+        drop(rejections);
         let forward = self.forward(stop, &wakers).await;
 
         end_emissions.cancel();
-        if tokio::time::timeout(EMISSIONS_MAX, async { while backward.join_next().await.is_some() {} }).await.is_err() {
+        let ended = async {
+            while backward.join_next().await.is_some() {}
+            letters.await
+        };
+        if tokio::time::timeout(EMISSIONS_MAX, ended).await.is_err() {
             tracing::warn!("emissions under way were given up; their rows stay pending");
         }
         forward
@@ -175,22 +181,23 @@ impl Pipeline {
 
     /// The backward half: one task per sink, so that none holds back another, and one that marks the buckets of
     /// changed accounts for all of them.
-    fn spawn_outboxes(&self, end: &CancellationToken) -> (JoinSet<()>, Wakers) {
+    fn spawn_outboxes(&self, end: &CancellationToken, rejections: &Rejections) -> (JoinSet<()>, Wakers) {
         let (mut tasks, mut wakers) = (JoinSet::new(), Wakers::default());
         for sink in &self.sinks {
             let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), self.outbox.clone());
             let waker = Arc::new(Notify::new());
             wakers.outboxes.push(Arc::clone(&waker));
-            let (end_emissions, metrics) = (end.clone(), Arc::clone(&self.intake.metrics));
+            let (end, telling) = (end.clone(), self.telling(sink.name(), rejections));
             tasks.spawn(async move {
-                let name = outbox.sink().to_string();
-                let tell = |round: Result<&EmitReport, &OutboxError>| told(&metrics, &name, round);
-                if let Err(error) = outbox.run(&waker, &end_emissions, clock::now_ms, tell).await {
-                    metrics.sink_stopped(&name);
-                    tracing::error!(%error, sink = name, "nothing more is emitted to this sink; its rows stay pending");
+                if let Err(error) = outbox.run(&waker, &end, clock::now_ms, |round| telling.tell(round)).await {
+                    telling.metrics.sink_stopped(&telling.sink);
+                    let sink = &telling.sink;
+                    tracing::error!(%error, sink, "nothing more is emitted to this sink; its rows stay pending");
                 }
             });
-            let (store, window, name) = (Arc::clone(&self.store), Arc::clone(&self.intake.window), sink.name().clone());
+        }
+        for ListedSink { name, .. } in listed(&self.sinks) {
+            let (store, window) = (Arc::clone(&self.store), Arc::clone(&self.intake.window));
             let (end, metrics) = (end.clone(), Arc::clone(&self.intake.metrics));
             tasks.spawn(async move {
                 while end.run_until_cancelled(tokio::time::sleep(OBSERVE_EVERY)).await.is_some() {
@@ -214,7 +221,8 @@ impl Pipeline {
         (tasks, wakers)
     }
 
-    /// Emits until nothing is pending for any sink; before that, marks what changed accounts leave to be marked.
+    /// Emits until nothing is pending for any sink; before that, marks what changed accounts leave to be marked. One sink
+    /// waits for no other.
     ///
     /// # Errors
     /// When a sink is ahead of the store, accepts nothing for 5 minutes, or has rejected a row.
@@ -224,25 +232,60 @@ impl Pipeline {
         let clock = || clock::now_ms() + 1;
         let work = FanOutWork { clock, ..fan_out_work(self.store.as_ref(), &settings) };
         fanned_out(self.metrics(), &work.drain(PATIENCE).await?);
-        for sink in &self.sinks {
-            let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings.clone());
-            let name = sink.name().to_string();
-            let tell = |round: Result<&EmitReport, &OutboxError>| told(self.metrics(), &name, round);
-            let backlog = loop {
-                outbox.drain(&CancellationToken::new(), PATIENCE, clock, &tell).await.map_err(anyhow::Error::from)?;
-                // What another worker has under way is pending until that worker clears it, or dies.
-                let backlog = self.store.backlog(sink.name()).await?;
-                if backlog.rows == 0 {
-                    break backlog;
-                }
-                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-            };
-            if backlog.rejected > 0 {
-                let rejected = backlog.rejected;
-                return Err(Failure::Running(anyhow::anyhow!("{name} rejected {rejected} snapshots: see the log")));
+        let (rejections, letters) = self.rejections();
+        let drained = self.sinks.iter().map(|sink| self.settle_sink(sink, &settings, clock, &rejections));
+        let drained: Vec<Result<(), Failure>> = join_all(drained).await;
+        drop(rejections);
+        let _written = letters.await;
+        drained.into_iter().collect::<Result<(), Failure>>()?;
+        for ListedSink { name, .. } in listed(&self.sinks) {
+            let rejected = self.store.backlog(&name).await?.rejected;
+            if rejected > 0 {
+                let why = format!("{name} rejected {rejected} snapshots: see the log and the dead letters");
+                return Err(Failure::Running(anyhow::anyhow!(why)));
             }
         }
         Ok(())
+    }
+
+    /// Emits until nothing is pending for the sink, however many workers are at it.
+    async fn settle_sink(
+        &self,
+        sink: &Arc<dyn GraphSink>,
+        settings: &OutboxSettings,
+        clock: fn() -> i64,
+        rejections: &Rejections,
+    ) -> Result<(), Failure> {
+        let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings.clone());
+        let telling = self.telling(sink.name(), rejections);
+        let (mut fewest, mut since) = (u64::MAX, Instant::now());
+        loop {
+            let tell = |round: Result<&EmitReport, &OutboxError>| telling.tell(round);
+            outbox.drain(&CancellationToken::new(), PATIENCE, clock, tell).await.map_err(anyhow::Error::from)?;
+            // What another worker, or another lane, has under way is pending until that one clears it, or dies.
+            let rows = self.store.backlog(sink.name()).await?.rows;
+            if rows == 0 {
+                return Ok(());
+            }
+            if rows < fewest {
+                (fewest, since) = (rows, Instant::now());
+            } else if since.elapsed() >= PATIENCE {
+                let name = sink.name();
+                return Err(Failure::Running(anyhow::anyhow!(
+                    "{name} has accepted nothing for {PATIENCE:?}: {rows} rows wait"
+                )));
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+
+    fn rejections(&self) -> (Rejections, JoinHandle<()>) {
+        Rejections::start(&self.intake.stream, &self.intake.dead_letters, &self.intake.metrics)
+    }
+
+    fn telling(&self, sink: &SinkName, rejections: &Rejections) -> Telling {
+        let metrics = Arc::clone(&self.intake.metrics);
+        Telling { sink: sink.to_string(), metrics, rejections: rejections.clone() }
     }
 
     fn metrics(&self) -> &Metrics {
@@ -261,22 +304,32 @@ fn fanned_out(metrics: &Metrics, report: &FanOutReport) {
     }
 }
 
-fn told(metrics: &Metrics, sink: &str, round: Result<&EmitReport, &OutboxError>) {
-    match round {
-        Ok(report) => {
-            metrics.emitted(sink, report, clock::now_ms());
-            tracing::debug!(sink, snapshots = report.settled.len(), cleared = report.cleared, "snapshots emitted");
-            for settled in &report.settled {
-                if let Verdict::Rejected(reason) = &settled.verdict {
-                    tracing::warn!(sink, resource = %settled.resource, reason, "the sink rejects a snapshot for good");
-                }
+/// Tells what an outbox does.
+struct Telling {
+    sink: String,
+    metrics: Arc<Metrics>,
+    rejections: Rejections,
+}
+
+impl Telling {
+    fn tell(&self, round: Result<&EmitReport, &OutboxError>) {
+        let Self { sink, metrics, rejections } = self;
+        match round {
+            Ok(report) => {
+                metrics.emitted(sink, report, clock::now_ms());
+                metrics.sink_goes_on(sink);
+                rejections.take(sink, &report.settled);
+                tracing::debug!(sink, snapshots = report.settled.len(), cleared = report.cleared, "snapshots emitted");
             }
-        }
-        Err(error) => {
-            metrics.emission_failed(sink);
-            // One that does not pass is logged where it ends the outbox.
-            if error.is_transient() {
-                tracing::warn!(%error, sink, "nothing was emitted; the rows stay pending");
+            Err(error) => {
+                metrics.emission_failed(sink);
+                if error.is_denied() {
+                    metrics.sink_stopped(sink);
+                    tracing::error!(%error, sink, "nothing is emitted until a person mends this; it is tried again now and then");
+                } else if error.is_transient() {
+                    tracing::warn!(%error, sink, "nothing was emitted; the rows stay pending");
+                }
+                // Any other ends the outbox, and is logged there.
             }
         }
     }

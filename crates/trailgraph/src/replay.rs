@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use emitter::StateStore;
+use emitter::GraphSink;
 use shard_consumer::{MemoryInput, Record, ShardId};
 use tokio::sync::mpsc;
 
@@ -13,8 +13,9 @@ use crate::cli::{DeadLetterUrl, ReplayArgs};
 use crate::failure::Failure;
 use crate::finite::Finite;
 use crate::metrics::Metrics;
-use crate::parts::{Stores, worker_id};
+use crate::parts::worker_id;
 use crate::permit::Permit;
+use crate::stores::{Stores, sink_names};
 use crate::{clock, files, logs, summary};
 
 /// Records handed over together.
@@ -32,7 +33,8 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     must_not_read_what_it_writes(&inputs, &args.stores.dead_letters)?;
     let permit = Permit::from_args(&args.permit, Some(Permit::Any))?;
     let worker = worker_id();
-    let stores = Stores::open(&args.stores, &worker).await?;
+    let metrics = Arc::new(Metrics::new(&sink_names(&args.stores)));
+    let stores = Stores::open(&args.stores, &permit, &worker, &metrics).await?;
     if args.until.is_some() {
         must_be_empty(&stores).await?;
     }
@@ -44,7 +46,7 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
         until_ms: args.until,
         input_bytes_max: files::TEXT_BYTES_MAX,
         adopt_after: Duration::ZERO,
-        metrics: Arc::new(Metrics::new(&stores.sink_names())),
+        metrics,
         stores,
     };
     let (fed, summary) = run.run(|input, shards| feed(inputs, input, shards)).await?;
@@ -68,12 +70,14 @@ async fn must_be_empty(stores: &Stores) -> Result<(), Failure> {
     if !stores.state.is_empty().await? {
         return Err(Failure::Usage(format!("--state is not empty; {because}")));
     }
-    for graph in &stores.graphs {
+    if stores.files.len() < stores.sinks.len() {
+        let because = "a graph as of a moment in the past is shown in a file only";
+        return Err(Failure::Usage(format!("--until goes with --graph sqlite:PATH: {because}")));
+    }
+    for graph in &stores.files {
         if !graph.is_empty().await.map_err(Failure::Usage)? {
-            return Err(Failure::Usage(format!(
-                "--graph {} is not empty; {because}",
-                emitter::GraphSink::name(graph.as_ref())
-            )));
+            let name = graph.name();
+            return Err(Failure::Usage(format!("--graph {name} is not empty; {because}")));
         }
     }
     Ok(())

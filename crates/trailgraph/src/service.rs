@@ -14,10 +14,11 @@ use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::logs;
 use crate::metrics::Metrics;
-use crate::parts::{Stores, limits, worker_id};
+use crate::parts::{limits, worker_id};
 use crate::permit::Permit;
 use crate::pipeline::Pipeline;
 use crate::server::{self, Readiness};
+use crate::stores::{Stores, sink_names};
 
 /// Snapshots emitted together.
 pub(crate) const EMIT_BATCH: usize = 1_000;
@@ -31,10 +32,10 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let permit = Permit::from_args(&args.permit, None)?;
     let reading = reading(&args)?;
     let worker = args.worker_id.clone().unwrap_or_else(worker_id);
-    let stores = Stores::open(&args.stores, &worker).await?;
+    let metrics = Arc::new(Metrics::new(&sink_names(&args.stores)));
+    let stores = Stores::open(&args.stores, &permit, &worker, &metrics).await?;
     let lease_args = &args.leases;
     let leases = lease_args.open().await?;
-    let metrics = Arc::new(Metrics::new(&stores.sink_names()));
     let readiness = Readiness::default();
     let bound = server::serve(args.metrics_addr, Arc::clone(&metrics), readiness.clone()).await.map_err(|error| {
         Failure::flag("--metrics-addr", args.metrics_addr, format!("{error}; name a free address of this host"))
@@ -50,7 +51,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         start: args.start,
         failover_after: lease_args.failover_after,
     });
-    let (store, sinks) = (stores.store(), stores.sinks());
+    let Stores { state: store, sinks, dead_letters, .. } = stores;
     let stop = CancellationToken::new();
     let (ready, stopping) = (readiness.clone(), stop.clone());
     let intake = Intake {
@@ -59,7 +60,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         permit,
         until_ms: None,
         input_bytes_max: RECORD_BYTES_MAX,
-        dead_letters: stores.dead_letters,
+        dead_letters,
         metrics,
         observe: Box::new(move |event| {
             // The stream was listed and the leases were looked at: what can be read is being read.

@@ -25,7 +25,7 @@ fn a_wrong_command_line_is_answered_before_anything_happens() {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("a-file"), "x").unwrap();
     std::fs::write(sandbox.path("permit.json"), "{\"accounts\": {\"12\": {}}}").unwrap();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 20] = [
         (&["run"], "--stream <NAME|ARN>"),
         (
             &["run", "--stream", "s"],
@@ -48,7 +48,31 @@ fn a_wrong_command_line_is_answered_before_anything_happens() {
             &["run", "--stream", "s", "--permit-any", "--start", "noon"],
             "expected trim-horizon, latest, or a time such as 2026-03-01T12:00:00Z",
         ),
-        (&["run", "--stream", "s", "--permit-any", "--graph", "bolt://x"], "expected sqlite:PATH"),
+        (&["run", "--stream", "s", "--permit-any", "--graph", "http://x"], "expected sqlite:PATH, jupiterone:"),
+        (
+            &["run", "--stream", "s", "--permit-any", "--graph", "bolt://neo4j:word@x"],
+            "holds credentials: name the user by --bolt-user, and put the password into TRAILGRAPH_BOLT_PASSWORD",
+        ),
+        (
+            &["run", "--stream", "s", "--permit-any", "--graph", "bolt://x"],
+            "the password of neo4j is missing: put it into TRAILGRAPH_BOLT_PASSWORD",
+        ),
+        (
+            &["run", "--stream", "s", "--permit-any", "--graph", "jupiterone:"],
+            "names no account: set --jupiterone-account, or \"jupiterone\" of accounts in the permit file",
+        ),
+        (
+            &["run", "--stream", "s", "--permit-any", "--graph", "jupiterone:", "--jupiterone-account", "acme"],
+            "the API key is missing: put it into TRAILGRAPH_JUPITERONE_API_KEY",
+        ),
+        (
+            &["run", "--stream", "s", "--permit-any", "--graph", "jupiterone:", "--jupiterone-mode", "patch"],
+            "--jupiterone-mode patch: name the scope that is patched: --graph jupiterone:SCOPE",
+        ),
+        (
+            &["run", "--stream", "s", "--permit-any", "--graph", "sqlite:a.db", "--graph", "sqlite:./a.db"],
+            "this graph is named twice",
+        ),
         (
             &["run", "--stream", "s", "--permit-any", "--state", "sqlite:a-file/x.db"],
             "--state sqlite:a-file/x.db: a-file/x.db: unable to open database file",

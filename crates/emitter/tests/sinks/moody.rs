@@ -53,6 +53,10 @@ impl GraphSink for Moody {
         self.inner.instance()
     }
 
+    async fn check(&self) -> Result<String, SinkError> {
+        self.inner.check().await
+    }
+
     async fn begin(
         &self,
         store: &dyn StateStore,

@@ -148,6 +148,10 @@ impl<S: Steps> GraphSink for SteppedGraph<S> {
         self.inner.instance()
     }
 
+    async fn check(&self) -> Result<String, SinkError> {
+        self.inner.check().await
+    }
+
     async fn begin(
         &self,
         store: &dyn StateStore,

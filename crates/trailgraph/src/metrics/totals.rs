@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bucket_state::{Ignored, Malformed, supported};
+use bucket_state::{Ignored, Malformed, REJECTED_SNAPSHOT, supported};
 use prometheus::IntCounterVec;
 
 use super::{AFTER_UNTIL, Metrics, OTHER};
@@ -50,7 +50,9 @@ impl Metrics {
             ignored: reasons.map(|reason| (reason, by_label(&self.ignored, &[reason]))).filter(nonzero).collect(),
             dead_letters: Malformed::ALL
                 .iter()
-                .map(|reason| (reason.as_str(), by_label(&self.dead_letters, &[reason.as_str()])))
+                .map(|reason| reason.as_str())
+                .chain([REJECTED_SNAPSHOT])
+                .map(|reason| (reason, by_label(&self.dead_letters, &[reason])))
                 .filter(nonzero)
                 .collect(),
             saved: by_label(&self.saves, &["saved"]),

@@ -1,0 +1,186 @@
+//! Opens the stores and graphs that the flags name.
+
+mod jupiterone;
+mod names;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use emitter::{
+    BoltGraph, BoltParams, DynamoStore, DynamoStoreParams, GraphSink, ListedSink, Observe, SinkName, SqliteFile,
+    SqliteGraph, SqliteStore, StateStore,
+};
+use secrecy::SecretString;
+
+use crate::cli::{BoltArgs, DeadLetterUrl, GraphUrl, StateArgs, StoreArgs, StoreUrl};
+use crate::clock;
+use crate::dead_letters::DeadLetters;
+use crate::failure::Failure;
+use crate::leases_flag::dynamodb_client;
+use crate::metrics::Metrics;
+use crate::permit::Permit;
+
+pub use names::{of_file, sink_name, statuses};
+
+/// Where the password of a graph over Bolt is read from: a flag would show it in lists of processes.
+const BOLT_PASSWORD: &str = "TRAILGRAPH_BOLT_PASSWORD";
+/// Stored states that are kept in memory, so that a save need not read them again.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// The stores of one worker.
+pub struct Stores {
+    /// Where states are kept.
+    pub state: Arc<dyn StateStore>,
+    /// The graphs; one that works in several lanes has several of one name.
+    pub sinks: Vec<Arc<dyn GraphSink>>,
+    /// Those of them that are files.
+    pub files: Vec<Arc<SqliteGraph>>,
+    /// Where records go that cannot be understood.
+    pub dead_letters: Arc<DeadLetters>,
+}
+
+/// The names of the graphs, under which their progress and metrics are kept.
+#[must_use]
+pub fn sink_names(args: &StoreArgs) -> Vec<String> {
+    let mut names: Vec<String> = args.graph.iter().map(|url| sink_name(url, &args.state).to_string()).collect();
+    names.dedup();
+    names
+}
+
+impl Stores {
+    /// Opens all of them; what lies in one file shares one connection. A graph that cannot be reached now is one that is
+    /// down: it is tried again while the service runs.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] that names the flag, the value and the mend; [`Failure::Running`] where the state store does
+    /// not answer.
+    pub async fn open(
+        args: &StoreArgs,
+        permit: &Permit,
+        worker: &str,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Failure> {
+        let mut files = Files::default();
+        let state = open_state(&args.state.state, worker, &mut files).await?;
+        let (mut sinks, mut graphs) = (Vec::<Arc<dyn GraphSink>>::new(), Vec::new());
+        for url in &args.graph {
+            let (name, wrong) = (sink_name(url, &args.state), |error: String| Failure::flag("--graph", url, error));
+            if sinks.iter().any(|sink| *sink.name() == name) {
+                return Err(wrong("this graph is named twice".into()));
+            }
+            match url {
+                GraphUrl::Sqlite(path) => {
+                    let graph = files.open(&path.0).and_then(|file| SqliteGraph::open(file, name)).map_err(wrong)?;
+                    graphs.push(Arc::new(graph));
+                    sinks.extend(graphs.last().map(|graph| Arc::clone(graph) as Arc<dyn GraphSink>));
+                }
+                GraphUrl::JupiterOne(scope) => {
+                    let observe = observe(metrics, &name);
+                    sinks.extend(
+                        jupiterone::open(name, scope.as_deref(), &args.state.jupiterone, permit, worker, observe)
+                            .await?,
+                    );
+                }
+                GraphUrl::Bolt(url) => {
+                    sinks.push(Arc::new(bolt(url, &args.state.bolt, name, metrics).await.map_err(wrong)?))
+                }
+            }
+        }
+        let dead_letters = DeadLetters::open(&args.dead_letters)
+            .await
+            .map_err(|error| Failure::flag("--dead-letters", &args.dead_letters, error))?;
+        Ok(Self { state, sinks, files: graphs, dead_letters: Arc::new(dead_letters) })
+    }
+
+    /// State and graph in one file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn in_file(path: &Path, dead_letters: &Path, worker: &str) -> Result<Self, Failure> {
+        let mut files = Files::default();
+        let usage = Failure::Usage;
+        let state =
+            files.open(path).and_then(|file| SqliteStore::open(file, worker, clock::now_ms())).map_err(usage)?;
+        let name = of_file(path);
+        let graph = Arc::new(files.open(path).and_then(|file| SqliteGraph::open(file, name)).map_err(usage)?);
+        let letters = DeadLetters::open(&DeadLetterUrl::File(dead_letters.into())).await.map_err(usage)?;
+        let sinks = vec![Arc::clone(&graph) as Arc<dyn GraphSink>];
+        Ok(Self { state: Arc::new(state), sinks, files: vec![graph], dead_letters: Arc::new(letters) })
+    }
+}
+
+/// The state store alone.
+///
+/// # Errors
+/// As [`Stores::open`].
+pub async fn open_state_alone(args: &StateArgs, worker: &str) -> Result<Arc<dyn StateStore>, Failure> {
+    open_state(&args.state, worker, &mut Files::default()).await
+}
+
+/// What the state store's list says of these graphs.
+#[must_use]
+pub fn listed(sinks: &[Arc<dyn GraphSink>]) -> Vec<ListedSink> {
+    let listed =
+        |sink: &Arc<dyn GraphSink>| ListedSink { name: sink.name().clone(), instance: sink.instance().to_owned() };
+    let mut listed: Vec<ListedSink> = sinks.iter().map(listed).collect();
+    listed.dedup();
+    listed
+}
+
+async fn open_state(url: &StoreUrl, worker: &str, files: &mut Files) -> Result<Arc<dyn StateStore>, Failure> {
+    match url {
+        StoreUrl::Sqlite(path) => {
+            let store = files.open(&path.0).and_then(|file| SqliteStore::open(file, worker, clock::now_ms()));
+            store.map(|store| Arc::new(store) as _).map_err(|error| Failure::flag("--state", url, error))
+        }
+        StoreUrl::DynamoDb(table) => {
+            let params = DynamoStoreParams {
+                client: dynamodb_client().await?,
+                table: table.clone(),
+                worker: worker.to_owned(),
+                now_ms: clock::now_ms(),
+                cache_bytes: CACHE_BYTES,
+            };
+            let store = DynamoStore::open(params).await;
+            store.map(|store| Arc::new(store) as _).map_err(|error| match error.is_transient() {
+                true => Failure::Running(anyhow::anyhow!("--state {url}: {error}")),
+                false => Failure::flag("--state", url, error),
+            })
+        }
+    }
+}
+
+async fn bolt(url: &str, args: &BoltArgs, name: SinkName, metrics: &Arc<Metrics>) -> Result<BoltGraph, String> {
+    let password = std::env::var(BOLT_PASSWORD)
+        .map_err(|_| format!("the password of {} is missing: put it into {BOLT_PASSWORD}", args.bolt_user))?;
+    let params = BoltParams {
+        observe: observe(metrics, &name),
+        name,
+        url: url.to_owned(),
+        user: args.bolt_user.clone(),
+        password: SecretString::from(password),
+        database: args.bolt_database.clone(),
+    };
+    BoltGraph::connect(params).await
+}
+
+fn observe(metrics: &Arc<Metrics>, name: &SinkName) -> Observe {
+    let (metrics, name) = (Arc::clone(metrics), name.to_string());
+    Arc::new(move |event| metrics.sink_traffic(&name, event))
+}
+
+#[derive(Default)]
+struct Files(BTreeMap<PathBuf, SqliteFile>);
+
+impl Files {
+    fn open(&mut self, path: &Path) -> Result<SqliteFile, String> {
+        let key = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        if let Some(file) = self.0.get(&key) {
+            return Ok(file.clone());
+        }
+        let file = SqliteFile::open(path)?;
+        self.0.insert(key, file.clone());
+        Ok(file)
+    }
+}
