@@ -11,6 +11,7 @@
 //! loses an emission. Nothing here knows where events come from.
 
 mod accounts;
+mod bolt_graph;
 mod commit;
 mod fan_out;
 mod outbox;
@@ -22,6 +23,7 @@ mod sqlite_store;
 mod store;
 mod window;
 
+pub use bolt_graph::{BoltGraph, BoltParams};
 pub use commit::{SaveReport, Saved};
 pub use fan_out::{FanOutReport, FanOutWork};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};

@@ -10,8 +10,10 @@ use crate::paths::target_dir;
 const KINESIS: &str = "kinesis-local";
 const KINESIS_VERSION: &str = "0.6.2";
 
-const MINISTACK: &str = "ministack";
-const MINISTACK_VERSION: &str = "1.5.33";
+const MINISTACK: Wheel = Wheel { name: "ministack", version: "1.5.33" };
+
+/// With the Java runtime that it needs: 75 MB to fetch, 125 MB on the disk.
+const ARCADE: Wheel = Wheel { name: "arcadedb-embedded", version: "26.10.2.post1" };
 
 /// Where the servers are installed: `servers` in the target directory of the workspace.
 pub fn servers_dir() -> PathBuf {
@@ -35,13 +37,15 @@ pub fn kinesis_dir() -> Result<PathBuf> {
 /// # Errors
 /// Fails when it is not installed, saying how to install it.
 pub fn ministack_python() -> Result<PathBuf> {
-    // Of a version each, and marked when complete: an installation that was cut short is begun anew, and so is one whose
-    // interpreter the system has replaced.
-    let dir = ministack_dir();
-    match ministack_mark(&dir).is_file() && python_of(&dir).is_file() {
-        true => Ok(python_of(&dir)),
-        false => Err(missing(MINISTACK, MINISTACK_VERSION, &dir)),
-    }
+    MINISTACK.python()
+}
+
+/// The interpreter that has the graph server, at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn arcade_python() -> Result<PathBuf> {
+    ARCADE.python()
 }
 
 /// Installs what is not there yet, and says what it does.
@@ -50,7 +54,8 @@ pub fn ministack_python() -> Result<PathBuf> {
 /// Fails with the name of the missing tool (node, npm, python3, its venv), and when npm or pip fails.
 pub fn install() -> Result<()> {
     install_kinesis()?;
-    install_ministack()
+    MINISTACK.install()?;
+    ARCADE.install()
 }
 
 fn install_kinesis() -> Result<()> {
@@ -70,31 +75,49 @@ fn install_kinesis() -> Result<()> {
     kinesis_dir().map(drop)
 }
 
-fn install_ministack() -> Result<()> {
-    let dir = ministack_dir();
-    if ministack_python().is_ok() {
-        println!("{MINISTACK}=={MINISTACK_VERSION} is installed in {}", dir.display());
-        return Ok(());
+/// A server that comes as a Python package, in a venv of its own for each version.
+struct Wheel {
+    name: &'static str,
+    version: &'static str,
+}
+
+impl Wheel {
+    fn python(&self) -> Result<PathBuf> {
+        // Marked when complete: an installation that was cut short is begun anew, and so is one whose interpreter the
+        // system has replaced.
+        let dir = self.dir();
+        match self.mark().is_file() && python_of(&dir).is_file() {
+            true => Ok(python_of(&dir)),
+            false => Err(missing(self.name, self.version, &dir)),
+        }
     }
-    require("python3", "python3")?;
-    println!("installing {MINISTACK}=={MINISTACK_VERSION} in {}", dir.display());
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), "python3 -m venv").context(
-        "python3 cannot make a venv: install it first (Debian and Ubuntu: `apt-get install -y python3-venv`)",
-    )?;
-    // Wheels only: nothing is built, so nothing of the packages runs at installation.
-    let mut pip = Command::new(python_of(&dir));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
-    run(pip.arg(format!("{MINISTACK}=={MINISTACK_VERSION}")), "pip install")?;
-    let mark = ministack_mark(&dir);
-    std::fs::write(&mark, []).with_context(|| format!("create {}", mark.display()))
-}
 
-fn ministack_dir() -> PathBuf {
-    servers_dir().join(format!("{MINISTACK}-{MINISTACK_VERSION}"))
-}
+    fn install(&self) -> Result<()> {
+        let (Self { name, version }, dir) = (self, self.dir());
+        if self.python().is_ok() {
+            println!("{name}=={version} is installed in {}", dir.display());
+            return Ok(());
+        }
+        require("python3", "python3")?;
+        println!("installing {name}=={version} in {}", dir.display());
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), "python3 -m venv").context(
+            "python3 cannot make a venv: install it first (Debian and Ubuntu: `apt-get install -y python3-venv`)",
+        )?;
+        // Wheels only: nothing is built, so nothing of the packages runs at installation.
+        let mut pip = Command::new(python_of(&dir));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]);
+        run(pip.arg(format!("{name}=={version}")), "pip install")?;
+        let mark = self.mark();
+        std::fs::write(&mark, []).with_context(|| format!("create {}", mark.display()))
+    }
 
-fn ministack_mark(dir: &Path) -> PathBuf {
-    dir.join("installed")
+    fn dir(&self) -> PathBuf {
+        servers_dir().join(format!("{}-{}", self.name, self.version))
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.dir().join("installed")
+    }
 }
 
 fn python_of(venv: &Path) -> PathBuf {

@@ -7,8 +7,8 @@ use xtask::{fuzz, install};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
-  servers   fetch the protocol servers that the tests talk to into target/servers (needs node, npm and
-            python3 with its venv)
+  servers   fetch the protocol servers that the tests talk to (Kinesis, DynamoDB, a graph over Bolt) into
+            target/servers (needs node, npm and python3 with its venv)
   test      servers, then every test of the workspace: unit, law, end-to-end, crash, browser (needs chromium) and
             documentation tests
   fuzz [--seconds N] [TARGET [INPUT]]

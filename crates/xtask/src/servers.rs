@@ -1,5 +1,6 @@
 //! Protocol servers for tests, each on free loopback ports, gone with the value that started it.
 
+mod arcade;
 mod kinesis;
 mod ministack;
 
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+pub use arcade::ArcadeServer;
 pub use kinesis::KinesisServer;
 pub use ministack::MinistackServer;
 
@@ -23,7 +25,7 @@ struct Server {
     name: &'static str,
     /// What runs it.
     interpreter: &'static str,
-    /// Answered with 200 as soon as it serves.
+    /// Answered with success as soon as it serves.
     health: &'static str,
 }
 
@@ -42,7 +44,7 @@ impl Server {
         let mut failure = None;
         // A port that was free may be taken before the server binds it: then it exits, and other ports may do.
         for _ in 0..ATTEMPTS {
-            match self.start_once(&command)? {
+            match self.start_on(free_ports()?, &command)? {
                 Start::Ready(running) => return Ok(running),
                 Start::Exited(reason) => failure = Some(reason),
             }
@@ -50,8 +52,7 @@ impl Server {
         bail!("{} ended at each of {ATTEMPTS} starts: {}", self.name, failure.unwrap_or_default())
     }
 
-    fn start_once(&self, command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Start> {
-        let ports = free_ports()?;
+    fn start_on(&self, ports: [u16; 2], command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Start> {
         let mut command = command(ports)?;
         let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let needed = || format!("start {}: it is needed to run {} for the tests", self.interpreter, self.name);
@@ -98,16 +99,16 @@ fn free_ports() -> Result<[u16; 2]> {
     Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
 
-/// Whether an HTTP server answers on the port.
+/// Whether an HTTP server answers on the port, with success.
 fn answers(port: u16, path: &str) -> bool {
     let ask = || -> std::io::Result<bool> {
         let wait = Duration::from_secs(2);
         let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), wait)?;
         stream.set_read_timeout(Some(wait))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut head = [0; 12];
+        let mut head = [0; 10];
         stream.read_exact(&mut head)?;
-        Ok(head == *b"HTTP/1.1 200")
+        Ok(head == *b"HTTP/1.1 2")
     };
     ask().unwrap_or(false)
 }
@@ -138,8 +139,25 @@ mod tests {
     }
 
     #[test]
+    fn a_graph_keeps_its_ports_when_it_is_stopped_and_started_again() {
+        let mut one = ArcadeServer::start().unwrap();
+        let other = ArcadeServer::start().unwrap();
+        assert_ne!(one.bolt_url(), other.bolt_url());
+        let (url, port) = (one.bolt_url(), one.bolt_port());
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        assert!(listens());
+        one.stop();
+        assert!(!listens());
+        one.start_again().unwrap();
+        assert!(listens());
+        assert_eq!(one.bolt_url(), url);
+    }
+
+    #[test]
     fn a_server_ends_when_its_parent_is_gone() {
-        for mut running in [KinesisServer::start().unwrap().0, MinistackServer::start().unwrap().0] {
+        let arcade = ArcadeServer::start().unwrap();
+        let servers = [KinesisServer::start().unwrap().0, MinistackServer::start().unwrap().0];
+        for mut running in servers.into_iter().chain(arcade.into_running()) {
             drop(running.process.stdin.take());
             let deadline = Instant::now() + READY_WITHIN;
             while running.process.try_wait().unwrap().is_none() {
