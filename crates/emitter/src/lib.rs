@@ -12,6 +12,7 @@
 
 mod accounts;
 mod commit;
+mod dynamo_store;
 mod fan_out;
 mod outbox;
 mod row;
@@ -23,6 +24,7 @@ mod store;
 mod window;
 
 pub use commit::{SaveReport, Saved};
+pub use dynamo_store::{DynamoStore, DynamoStoreParams};
 pub use fan_out::{FanOutReport, FanOutWork};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
