@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bucket_state::{DecodeError, ResourceId, ResourceState};
 use flate2::Crc;
 
-use super::listing::Listing;
+use super::listing::{Entry, Listing};
 use crate::row::{Mark, PendingMark, Row, SinkName, Stored, Version};
 use crate::store::{Settlement, Settling, StoreError};
 
@@ -89,10 +89,10 @@ impl Record {
     }
 
     /// Marks it for a sink of which nothing is known any more.
-    pub(super) fn reset(&mut self, name: &SinkName, unmarked: SinkMark, now_ms: i64, worker: &str) {
+    pub(super) fn reset(&mut self, name: &SinkName, entry: &Entry, now_ms: i64, worker: &str) {
         let now = PendingMark { since_ms: now_ms, arrived_ms: now_ms, happened_ms: now_ms };
         let waiting = Waiting { mark: now, last: now, worker: worker.to_owned() };
-        self.marks.insert(name.clone(), SinkMark { waiting: Some(waiting), ..unmarked });
+        self.marks.insert(name.clone(), SinkMark { waiting: Some(waiting), ..entry.unmarked() });
     }
 
     pub(super) fn settle(&mut self, sink: &SinkName, settlement: &Settlement) -> Effect {

@@ -1,6 +1,6 @@
 //! Writing rows: each is read, changed and written on the condition that it has not moved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,10 +56,10 @@ impl Shared {
         });
         // Boxed: nothing is known of a stream's items for every lifetime.
         let work: Vec<futures::future::BoxFuture<'_, _>> = work.map(|one| Box::pin(one) as _).collect();
-        let saved: Vec<Result<(SaveOutcome, Option<ResourceId>), StoreError>> =
+        let saved: Vec<Result<(SaveOutcome, Option<(ResourceId, PendingMark)>), StoreError>> =
             stream::iter(work).buffered(CALLS_MOST).collect().await;
         let saved = first_cause(saved)?;
-        let made: BTreeSet<ResourceId> = saved.iter().filter_map(|(_, made)| made.clone()).collect();
+        let made: BTreeMap<ResourceId, PendingMark> = saved.iter().filter_map(|(_, made)| made.clone()).collect();
         if !made.is_empty() {
             self.mark_made(&made, &listing).await?;
         }
@@ -67,29 +67,26 @@ impl Shared {
     }
 
     /// A sink that was listed while rows were made has marked all rows but, perhaps, these.
-    async fn mark_made(&self, made: &BTreeSet<ResourceId>, listing: &Listing) -> Result<(), StoreError> {
+    async fn mark_made(&self, made: &BTreeMap<ResourceId, PendingMark>, listing: &Listing) -> Result<(), StoreError> {
         let now = self.table.listing().await?;
         if now.listed().all(|(name, _)| listing.names(name)) {
             return Ok(());
         }
-        for (resource, record) in self.records(made).await? {
-            let newest =
-                record.marks.values().filter_map(|mark| mark.waiting.as_ref()).map(|waiting| waiting.last).last();
-            let lacks = now.listed().any(|(name, _)| !record.marks.contains_key(name));
-            if let Some(mark) = newest.filter(|_| lacks) {
-                self.mark(std::slice::from_ref(&resource), mark).await?;
+        for (resource, record) in self.records(&made.keys().cloned().collect()).await? {
+            if now.listed().any(|(name, _)| !record.marks.contains_key(name)) {
+                self.mark(std::slice::from_ref(&resource), made[&resource]).await?;
             }
         }
         Ok(())
     }
 
-    /// Tells whether it was saved, and which row was made by it.
+    /// Tells whether it was saved, and which row was made by it, with what mark.
     async fn save_row(
         &self,
         save: Save,
         base: Option<Arc<Record>>,
         listing: &Listing,
-    ) -> Result<(SaveOutcome, Option<ResourceId>), StoreError> {
+    ) -> Result<(SaveOutcome, Option<(ResourceId, PendingMark)>), StoreError> {
         let resource = save.resource.clone();
         let mut base = base.map(|base| (*base).clone());
         if base.as_ref().map_or(0, |base| base.version) != save.based_on {
@@ -122,7 +119,7 @@ impl Shared {
                     if left_over && let Err(error) = self.remove_parts(&resource, &next).await {
                         tracing::debug!(%error, resource = %resource, "parts of former states are left for the next save");
                     }
-                    let made = (save.based_on == 0).then_some(resource);
+                    let made = save.mark.filter(|_| save.based_on == 0).map(|mark| (resource, mark));
                     return Ok((SaveOutcome::Saved(save.based_on + 1), made));
                 }
                 Some(now) if now.as_ref().map_or(0, |now| now.version) == save.based_on => base = now,

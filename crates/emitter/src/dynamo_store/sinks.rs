@@ -89,7 +89,7 @@ impl Shared {
                 self.every_row(|record, listing| {
                     record.version += 1;
                     listing.listed().for_each(|(name, entry)| {
-                        record.reset(name, entry.unmarked(), now_ms, self.own.worker());
+                        record.reset(name, entry, now_ms, self.own.worker());
                     });
                     Effect::Cleared
                 })
@@ -106,7 +106,7 @@ impl Shared {
             match listing.entry(name) {
                 Some(entry) if !has_joined => {
                     record.version += 1;
-                    record.reset(name, entry.unmarked(), now_ms, self.own.worker());
+                    record.reset(name, entry, now_ms, self.own.worker());
                     Effect::Cleared
                 }
                 _ => Effect::Nothing,
