@@ -13,6 +13,7 @@
 mod accounts;
 mod bolt_graph;
 mod commit;
+mod dynamo_store;
 mod fan_out;
 mod outbox;
 mod row;
@@ -25,6 +26,7 @@ mod window;
 
 pub use bolt_graph::{BoltGraph, BoltParams};
 pub use commit::{SaveReport, Saved};
+pub use dynamo_store::{DynamoStore, DynamoStoreParams};
 pub use fan_out::{FanOutReport, FanOutWork};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
