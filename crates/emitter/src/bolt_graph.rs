@@ -44,6 +44,9 @@ use session::Session;
 use trouble::Trouble;
 use url::BoltUrl;
 
+/// What is told of each transaction.
+pub const BOLT_STATUSES: [&str; 2] = ["ok", "error"];
+
 /// So often a transaction is tried in which another one was in the way.
 const ATTEMPTS: u32 = 6;
 
@@ -225,6 +228,11 @@ impl GraphSink for BoltGraph {
     /// the first emission. So it does when the graph is another one later on.
     fn instance(&self) -> &str {
         self.met_first.get().map_or("", String::as_str)
+    }
+
+    async fn check(&self) -> Result<String, SinkError> {
+        self.reach().await?;
+        Ok("is reached, and lets us in".to_owned())
     }
 
     async fn begin(

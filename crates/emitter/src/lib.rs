@@ -24,7 +24,7 @@ mod sqlite_store;
 mod store;
 mod window;
 
-pub use bolt_graph::{BoltGraph, BoltParams};
+pub use bolt_graph::{BOLT_STATUSES, BoltGraph, BoltParams};
 pub use commit::{SaveReport, Saved};
 pub use dynamo_store::{DynamoStore, DynamoStoreParams};
 pub use fan_out::{FanOutReport, FanOutWork};

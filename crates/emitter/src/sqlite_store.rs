@@ -123,11 +123,14 @@ impl StateStore for SqliteStore {
         self.with(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for ListedSink { name, instance } in sinks {
-                let added = transaction.execute(
-                    "INSERT INTO sinks VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET instance = ?2 WHERE instance <> ?2",
-                    (name.as_str(), &instance),
-                )?;
-                if added == 1 {
+                let listed: Option<String> = transaction
+                    .query_row("SELECT instance FROM sinks WHERE name = ?1", [name.as_str()], |row| row.get(0))
+                    .optional()?;
+                let is_news = |listed: &String| !listed.is_empty() && *listed != instance;
+                if !(listed.is_some() && instance.is_empty()) {
+                    transaction.execute("INSERT OR REPLACE INTO sinks VALUES (?1, ?2)", (name.as_str(), &instance))?;
+                }
+                if !instance.is_empty() && listed.as_ref().is_some_and(is_news) || listed.is_none() {
                     mark_every_row(&transaction, &[name], now_ms, &worker)?;
                 }
             }

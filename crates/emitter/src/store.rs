@@ -31,7 +31,7 @@ pub struct Save {
 pub struct ListedSink {
     /// The name under which progress is kept.
     pub name: SinkName,
-    /// Tells a graph from another one that stood under the same name before.
+    /// Tells a graph from another one that stood under the same name before; empty where that is not known yet.
     pub instance: String,
 }
 
@@ -111,7 +111,7 @@ pub trait StateStore: Send + Sync {
     async fn sinks(&self) -> Result<Vec<SinkName>, StoreError>;
 
     /// Adds sinks to the list; for one that is new, or that was made anew, every stored row is marked (a save:
-    /// version + 1).
+    /// version + 1). An instance that is not known yet changes nothing of what is listed, and becoming known is no news.
     async fn add_sinks(&self, sinks: &[ListedSink], now_ms: i64) -> Result<(), StoreError>;
 
     /// Takes a sink off the list, with all marks for it; tells whether it was listed.
@@ -137,8 +137,8 @@ pub trait StateStore: Send + Sync {
     /// not exist are passed over. Tells how many were marked.
     async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError>;
 
-    /// Marks every stored row pending for every listed sink, or for one of them (a save: version + 1), and every account
-    /// for its members. Tells how many rows were marked.
+    /// Marks every stored row pending for every listed sink, or for one of them (a save: version + 1). Tells how many rows
+    /// were marked.
     async fn mark_all(&self, sink: Option<&SinkName>, now_ms: i64) -> Result<u64, StoreError>;
 
     /// The members of an account (buckets and access points), in the order of their keys, from after the given one; at most `limit`.

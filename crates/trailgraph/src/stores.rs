@@ -6,6 +6,7 @@ mod names;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use emitter::{
     BoltGraph, BoltParams, DynamoStore, DynamoStoreParams, GraphSink, ListedSink, Observe, SinkName, SqliteFile,
@@ -27,6 +28,8 @@ pub use names::{of_file, sink_name, statuses};
 const BOLT_PASSWORD: &str = "TRAILGRAPH_BOLT_PASSWORD";
 /// Stored states that are kept in memory, so that a save need not read them again.
 const CACHE_BYTES: usize = 64 << 20;
+/// While a worker has rows of its own to emit, it looks for those of others no more often than this.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// The stores of one worker.
 pub struct Stores {
@@ -141,6 +144,7 @@ async fn open_state(url: &StoreUrl, worker: &str, files: &mut Files) -> Result<A
                 worker: worker.to_owned(),
                 now_ms: clock::now_ms(),
                 cache_bytes: CACHE_BYTES,
+                sweep_every: SWEEP_EVERY,
             };
             let store = DynamoStore::open(params).await;
             store.map(|store| Arc::new(store) as _).map_err(|error| match error.is_transient() {
@@ -154,14 +158,9 @@ async fn open_state(url: &StoreUrl, worker: &str, files: &mut Files) -> Result<A
 async fn bolt(url: &str, args: &BoltArgs, name: SinkName, metrics: &Arc<Metrics>) -> Result<BoltGraph, String> {
     let password = std::env::var(BOLT_PASSWORD)
         .map_err(|_| format!("the password of {} is missing: put it into {BOLT_PASSWORD}", args.bolt_user))?;
-    let params = BoltParams {
-        observe: observe(metrics, &name),
-        name,
-        url: url.to_owned(),
-        user: args.bolt_user.clone(),
-        password: SecretString::from(password),
-        database: args.bolt_database.clone(),
-    };
+    let mut params = BoltParams::new(name, url, &args.bolt_user, SecretString::from(password));
+    params.database.clone_from(&args.bolt_database);
+    params.observe = observe(metrics, &params.name);
     BoltGraph::connect(params).await
 }
 

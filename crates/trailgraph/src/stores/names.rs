@@ -48,7 +48,7 @@ pub fn of_file(path: &Path) -> SinkName {
 #[must_use]
 pub fn statuses(name: &str) -> &'static [&'static str] {
     match name.split_once(':') {
-        Some(("jupiterone", _)) => &emitter::JUPITERONE_STATUSES,
+        Some(("jupiterone", _)) => &[],
         Some(("bolt", _)) => &emitter::BOLT_STATUSES,
         _ => &[],
     }
