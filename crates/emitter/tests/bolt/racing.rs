@@ -9,7 +9,7 @@ use crate::support::{self, create, delete, logging};
 use crate::{GENERATION, World, connect, emission};
 
 const RUNS: u64 = 20;
-const BUCKETS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+const BUCKETS: [&str; 6] = ["app", "web", "logs", "shop", "mail", "docs"];
 
 /// A version of a bucket: it may log to any other, or be gone.
 fn version_of(bucket: &str, version: u64, random: &mut fastrand::Rng) -> Emission {
@@ -69,7 +69,7 @@ async fn many_buckets_that_point_to_one_place_lose_no_edge() {
     let world = World::new().await;
     let other = connect().await;
     let some = |letter: char| {
-        let names: Vec<String> = (0..40).map(|number| format!("{letter}{number}")).collect();
+        let names: Vec<String> = (0..40).map(|number| format!("{letter}-{number}")).collect();
         let log = |name: &String| emission(1, name, &[create(name, 1), logging(name, 2, "logs")]);
         names.iter().map(log).collect::<Vec<_>>()
     };

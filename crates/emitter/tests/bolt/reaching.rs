@@ -48,8 +48,7 @@ async fn a_server_that_never_answers_is_down_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("bolt://{}", silent.local_addr().unwrap());
     let begun = Instant::now();
-    let error =
-        error_of(BoltParams { url, connect_within: Duration::from_millis(300), ..params(&SERVER) }).await;
+    let error = error_of(BoltParams { url, connect_within: Duration::from_millis(300), ..params(&SERVER) }).await;
     assert!(error.to_string().contains("no answer within 300ms"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
@@ -114,8 +113,7 @@ async fn a_graph_that_is_emptied_under_a_running_worker_is_filled_anew() {
     for bucket in ["app", "web"] {
         save(&states.store, bucket, 0, &[create(bucket, 1)]).await;
     }
-    let settings =
-        OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 100 };
+    let settings = OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 100 };
     let sink = Arc::new(crate::connect().await);
     let outbox = Outbox::new(Arc::new(states.store.clone()), sink.clone(), settings);
     let drained = |limit| outbox.drain(never_ref(), limit, support::clock, |_| {});
@@ -123,7 +121,13 @@ async fn a_graph_that_is_emptied_under_a_running_worker_is_filled_anew() {
     assert_eq!(world.shown().await.1.len(), 2);
 
     run("MATCH (n) DETACH DELETE n").await;
-    save(&states.store, "app", states_version(&states, "app").await, &[create("app", 1), support::logging("app", 2, "logs")]).await;
+    save(
+        &states.store,
+        "app",
+        states_version(&states, "app").await,
+        &[create("app", 1), support::logging("app", 2, "logs")],
+    )
+    .await;
     drained(Duration::from_secs(10)).await.unwrap();
     let (_, edges) = sink.export().await.map(|(nodes, edges)| (nodes.len(), edges.len())).unwrap();
     assert_eq!(edges, 3, "the bucket that did not change is there again, too");

@@ -83,13 +83,13 @@ async fn a_newer_store_takes_over_and_an_older_one_is_stopped() {
 #[tokio::test]
 async fn a_newer_generation_anywhere_in_a_large_call_stops_all_of_it() {
     let world = World::new().await;
-    world.graph.replace(GENERATION + 1, &[emission(1, "z", &[create("z", 1)])]).await.unwrap();
+    world.graph.replace(GENERATION + 1, &[emission(1, "zoo", &[create("zoo", 1)])]).await.unwrap();
     let mut many: Vec<Emission> =
-        (0..250).map(|number| format!("b{number}")).map(|name| emission(1, &name, &[create(&name, 1)])).collect();
-    many.push(emission(2, "z", &[create("z", 1)]));
+        (0..250).map(|number| format!("b-{number}")).map(|name| emission(1, &name, &[create(&name, 1)])).collect();
+    many.push(emission(2, "zoo", &[create("zoo", 1)]));
     let refused = world.graph.replace(GENERATION, &many).await.unwrap_err();
     assert!(matches!(refused, SinkError::Ahead { .. }), "{refused}");
-    assert_eq!(world.shown().await.1, edges("z", None));
+    assert_eq!(world.shown().await.1, edges("zoo", None));
 }
 
 #[tokio::test]
