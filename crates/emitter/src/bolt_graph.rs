@@ -50,6 +50,9 @@ pub const BOLT_STATUSES: [&str; 2] = ["ok", "error"];
 /// So often a transaction is tried in which another one was in the way.
 const ATTEMPTS: u32 = 6;
 
+/// So often one is tried that failed, perhaps for the same reason.
+const ATTEMPTS_WHERE_IT_MAY_BE_THE_DATA: u32 = 3;
+
 /// How a server is reached.
 #[derive(Clone)]
 pub struct BoltParams {
@@ -140,7 +143,7 @@ impl BoltGraph {
     async fn session<'a>(&self, open: &'a mut Open) -> Result<&'a mut Session, SinkError> {
         let session = match open.session.take() {
             Some(session) => session,
-            None => Session::open(&self.params, &self.url).await.map_err(|trouble| self.error(trouble))?,
+            None => Session::open(&self.params, &self.url).await.map_err(|trouble| self.error(&trouble))?,
         };
         Ok(open.session.insert(session))
     }
@@ -151,11 +154,11 @@ impl BoltGraph {
             if matches!(trouble, Trouble::Away(_) | Trouble::Denied(_)) {
                 open.session = None;
             }
-            self.error(trouble)
+            self.error(&trouble)
         })
     }
 
-    fn error(&self, trouble: Trouble) -> SinkError {
+    fn error(&self, trouble: &Trouble) -> SinkError {
         let (sink, message) = (self.params.name.clone(), trouble.to_string());
         match trouble {
             Trouble::Denied(_) => SinkError::Denied { sink, message },
@@ -207,12 +210,17 @@ impl BoltGraph {
                 }
                 Ok(outcome)
             });
-            match done.await {
-                Err(Trouble::Busy(_) | Trouble::Failed(_)) if attempt + 1 < ATTEMPTS => {
-                    tokio::time::sleep(back_off(attempt) / 8).await;
-                }
-                done => return done,
+            let done = done.await;
+            let attempts = match done {
+                Err(Trouble::Busy(_)) => ATTEMPTS,
+                Err(Trouble::Failed(_)) => ATTEMPTS_WHERE_IT_MAY_BE_THE_DATA,
+                _ => 1,
+            };
+            if attempt + 1 >= attempts {
+                return done;
             }
+            // Another one is through in some milliseconds.
+            tokio::time::sleep(back_off(attempt) / 8).await;
         }
         unreachable!("the last attempt returns")
     }
@@ -258,6 +266,7 @@ impl GraphSink for BoltGraph {
             self.must_not_be_ahead(&mut open, generation, emissions).await?;
         }
         let mut verdicts: Vec<Option<Verdict>> = vec![None; emissions.len()];
+        let mut is_any_suspect = false;
         while let Some(batch) = batches.next() {
             let session = self.session(&mut open).await?;
             let chosen = &emissions[batch.clone()];
@@ -273,16 +282,23 @@ impl GraphSink for BoltGraph {
                 Err(Trouble::Busy(_) | Trouble::Failed(_) | Trouble::Refused(_)) if batch.len() > 1 => {
                     batches.halve(batch);
                 }
-                // Only where the server takes others is it this one's fault.
-                Err(Trouble::Failed(reason) | Trouble::Refused(reason))
-                    if session.is_proven && session.can_write(&self.params).await =>
-                {
+                Err(Trouble::Failed(reason) | Trouble::Refused(reason)) if session.can_write(&self.params).await => {
                     verdicts[batch.start] = Some(Verdict::Rejected(reason));
+                    is_any_suspect = true;
                 }
                 Err(trouble) => return self.told(&mut open, Err(trouble)),
             }
         }
-        Ok(verdicts.into_iter().flatten().collect())
+        let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
+        // A server that has taken no snapshot at all may not understand the statements: that is no snapshot's fault.
+        if is_any_suspect && !self.session(&mut open).await?.is_proven {
+            let reason = verdicts.iter().find_map(|verdict| match verdict {
+                Verdict::Rejected(reason) => Some(reason.clone()),
+                _ => None,
+            });
+            return self.told(&mut open, Err(Trouble::Failed(reason.unwrap_or_default())));
+        }
+        Ok(verdicts)
     }
 }
 

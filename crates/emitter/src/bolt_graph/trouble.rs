@@ -48,8 +48,13 @@ impl Trouble {
                 Self::Away(format!("{said}: name the server that takes writes"))
             }
             ["ClientError", "Request", _] => Self::Away(said),
-            ["TransientError", ..] | ["ClientError", "Transaction", _] => Self::Busy(said),
-            ["ClientError", "Schema", "ConstraintValidationFailed"]
+            ["TransientError", ..]
+            | ["ClientError", "Transaction", "Terminated" | "TransactionTimedOut" | "LockClientStopped"] => {
+                Self::Busy(said)
+            }
+            // ArcadeDB says of any commit that failed that there was no such transaction.
+            ["ClientError", "Transaction", _]
+            | ["ClientError", "Schema", "ConstraintValidationFailed"]
             | ["ClientError", "Statement", "EntityNotFound"] => Self::Failed(said),
             ["ClientError", ..] => Self::Refused(said),
             _ => Self::Failed(said),
@@ -116,6 +121,7 @@ mod tests {
         assert!(matches!(of("Neo.ClientError.Database.DatabaseNotFound"), Trouble::Denied(_)));
         assert!(matches!(of("Memgraph.TransientError.MemgraphError.MemgraphError"), Trouble::Busy(_)));
         assert!(matches!(of("Neo.ClientError.Transaction.TransactionTimedOut"), Trouble::Busy(_)));
+        assert!(matches!(of("Neo.ClientError.Transaction.TransactionNotFound"), Trouble::Failed(_)));
         assert!(matches!(of("Neo.ClientError.Schema.ConstraintValidationFailed"), Trouble::Failed(_)));
         assert!(matches!(of("Neo.DatabaseError.General.UnknownError"), Trouble::Failed(_)));
         assert!(matches!(of("Neo.ClientError.Statement.TypeError"), Trouble::Refused(_)));

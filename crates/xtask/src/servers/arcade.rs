@@ -13,12 +13,13 @@ use crate::install::arcade_python;
 pub(super) const SERVER: Server = Server { name: "arcadedb", interpreter: "python", health: "/api/v1/ready" };
 
 /// The server runs in the interpreter's own process, with the Java runtime that comes with the package, and ends when
-/// standard input does.
+/// standard input does. Then nobody is left who could start it again, and its folder goes too.
 const LAUNCH: &str = r#"
-import glob, os, sys, threading
+import glob, os, shutil, sys, threading
 
 def end_with_parent():
     sys.stdin.buffer.read()
+    shutil.rmtree(os.environ["ARCADE_FOLDER"], ignore_errors=True)
     os._exit(0)
 
 threading.Thread(target=end_with_parent, daemon=True).start()
