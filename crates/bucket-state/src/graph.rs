@@ -186,6 +186,9 @@ fn by_prefix(key: &str) -> (&'static str, &'static [&'static str], &str) {
     }
     let service = key.split(':').nth(2).unwrap_or_default();
     match service {
+        "s3" if key.contains(":accesspoint/") => {
+            ("aws_s3_access_point", &["NetworkEndpoint"], key.rsplit('/').next().unwrap_or(key))
+        }
         "s3" => ("aws_s3_bucket", &["DataStore"], last),
         "kms" => ("aws_kms_key", &["Key"], last),
         "lambda" => ("aws_lambda_function", &["Function"], key.split(':').nth(6).unwrap_or(last)),

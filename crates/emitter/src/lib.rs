@@ -15,6 +15,7 @@ mod bolt_graph;
 mod commit;
 mod dynamo_store;
 mod fan_out;
+mod jupiterone;
 mod outbox;
 mod row;
 mod sink;
@@ -28,6 +29,9 @@ pub use bolt_graph::{BOLT_STATUSES, BoltGraph, BoltParams};
 pub use commit::{SaveReport, Saved};
 pub use dynamo_store::{DynamoStore, DynamoStoreParams};
 pub use fan_out::{FanOutReport, FanOutWork};
+pub use jupiterone::{
+    Header, Http, JUPITERONE_STATUSES, JupiterOne, JupiterOneParams, Mode, Request, Reqwest, Response, Route, Scope,
+};
 pub use outbox::{EmitReport, Outbox, OutboxError, OutboxSettings, Settled};
 pub use row::{Generation, Mark, PendingMark, Row, SinkName, Stored, Version};
 pub use sink::{Emission, GraphSink, Observe, SinkError, SinkEvent, Turn, Verdict};

@@ -297,6 +297,7 @@ impl Outbox {
         let (store, sink) = (self.store.as_ref(), self.sink.as_ref());
         let mut taken = Taken::default();
         for ids in turn.resources.chunks(self.settings.batch.max(1)) {
+            sink.hold(store).await?;
             taken.add(Pending::read(store, sink, turn.account.as_ref(), ids).await?.emit().await?);
         }
         taken.commit(store, sink).await?.clear().await

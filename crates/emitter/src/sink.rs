@@ -41,6 +41,11 @@ pub trait GraphSink: Send + Sync {
     /// order of `emissions`.
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError>;
 
+    /// Called before each batch of a turn is read: the turn goes on. Fails where it has been lost to another worker.
+    async fn hold(&self, _store: &dyn StateStore) -> Result<(), OutboxError> {
+        Ok(())
+    }
+
     /// Makes everything that was taken since [`begin`](Self::begin) stand: only now are its verdicts true. Tells what
     /// is rejected after all, with the reason.
     async fn commit(&self, _store: &dyn StateStore) -> Result<Vec<(ResourceId, String)>, OutboxError> {

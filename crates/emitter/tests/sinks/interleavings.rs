@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bucket_state::Event;
-use emitter::{Emission, FanOutWork, GraphSink, Outbox, StateStore, StoreError};
+use emitter::{Emission, FanOutWork, GraphSink, Outbox, Scope, StateStore, StoreError};
 use serde_json::json;
 use std::convert::Infallible;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::subject::{Shown, Stores, Subject, embedded, list, settings, settle};
-use crate::subjects::Sqlite;
+use crate::subjects::{Bolt, Contracted, Sqlite, dynamodb};
 use crate::support::stepped::{Stepped, SteppedGraph, Steps};
 use crate::support::{NOW, clock, create, delete, event, logging, never, sealed};
 
@@ -200,4 +200,39 @@ async fn a_writer_stopped_between_any_two_steps_does_no_harm_on_sqlite() {
     let world =
         async || World { stores: embedded(), subject: Arc::new(Sqlite::new()), look_again: Duration::from_secs(1) };
     all("SQLite", 1, world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_stopped_between_any_two_steps_does_no_harm_on_a_graph_server() {
+    let turn = Bolt::turn().await;
+    let world = async || World {
+        stores: embedded(),
+        subject: Arc::new(Bolt::emptied(None).await),
+        look_again: Duration::from_millis(50),
+    };
+    all("openCypher", 4, world).await;
+    drop(turn);
+}
+
+#[tokio::test]
+async fn a_writer_stopped_between_any_two_steps_does_no_harm_on_a_dynamodb() {
+    let names = ["first", "second", "successor", "last"];
+    let world = async || World {
+        stores: dynamodb(names.map(str::to_owned)).await,
+        subject: Arc::new(Sqlite::new()),
+        look_again: Duration::from_millis(20),
+    };
+    all("DynamoDB", 8, world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_stopped_between_any_two_steps_does_no_harm_on_jupiterone() {
+    for scope in [Scope::Account, Scope::Bucket] {
+        let world = async || World {
+            stores: embedded(),
+            subject: Arc::new(Contracted::of(scope)),
+            look_again: Duration::from_secs(5),
+        };
+        all(&format!("JupiterOne, by {scope:?}"), 3, world).await;
+    }
 }

@@ -6,6 +6,8 @@ mod conformance;
 mod history;
 mod interleavings;
 mod moody;
+#[path = "../jupiterone/server.rs"]
+mod server;
 mod subject;
 mod subjects;
 #[path = "../support/mod.rs"]

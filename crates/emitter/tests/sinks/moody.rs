@@ -93,6 +93,10 @@ impl GraphSink for Moody {
         self.inner.replace(generation, emissions).await
     }
 
+    async fn hold(&self, store: &dyn StateStore) -> Result<(), OutboxError> {
+        self.inner.hold(store).await
+    }
+
     async fn commit(&self, store: &dyn StateStore) -> Result<Vec<(ResourceId, String)>, OutboxError> {
         self.inner.commit(store).await
     }

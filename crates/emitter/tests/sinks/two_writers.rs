@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bucket_state::Event;
-use emitter::{Emission, FanOutWork, GraphSink, Outbox, StateStore, StoreError};
+use emitter::{Emission, FanOutWork, GraphSink, Outbox, Scope, StateStore, StoreError};
 use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::history;
 use crate::subject::{Shown, Stores, Subject, embedded, list, settings, settle};
-use crate::subjects::Sqlite;
+use crate::subjects::{Bolt, Contracted, Sqlite, dynamodb};
 use crate::support::stepped::{Stepped, SteppedGraph, Steps};
 use crate::support::{NOW, clock, never, sealed};
 
@@ -198,5 +198,36 @@ async fn land(late: &[Vec<Emission>], store: &dyn StateStore, sink: &dyn GraphSi
 async fn a_thousand_runs_on_the_embedded_stores_end_in_the_fold_of_all_events() {
     for seed in 0..1_000 {
         run(seed, embedded(), Arc::new(Sqlite::new()), Duration::from_secs(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_few_runs_on_a_dynamodb_end_in_the_fold_of_all_events() {
+    for seed in 0..20 {
+        run(seed, dynamodb(workers()).await, Arc::new(Sqlite::new()), Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_few_runs_on_a_graph_server_end_in_the_fold_of_all_events() {
+    let turn = Bolt::turn().await;
+    for seed in 0..20 {
+        run(seed, embedded(), Arc::new(Bolt::emptied(None).await), Duration::from_millis(100)).await;
+    }
+    drop(turn);
+}
+
+/// The names of all workers that a run may need.
+fn workers() -> impl Iterator<Item = String> {
+    let lives = (0..2).flat_map(|shard| (0..=ENDS).map(move |life| format!("worker-{shard}-{life}")));
+    lives.chain(["last".to_owned()])
+}
+
+#[tokio::test(start_paused = true)]
+async fn some_runs_on_jupiterone_end_in_the_fold_of_all_events_by_account_and_by_bucket() {
+    for seed in 0..100 {
+        for scope in [Scope::Account, Scope::Bucket] {
+            run(seed, embedded(), Arc::new(Contracted::of(scope)), Duration::from_secs(20)).await;
+        }
     }
 }

@@ -158,7 +158,9 @@ impl<S: Steps> GraphSink for SteppedGraph<S> {
         pending: Vec<ResourceId>,
         stop: &CancellationToken,
     ) -> Result<Option<Turn>, OutboxError> {
-        self.inner.begin(store, pending, stop).await
+        let turn = self.inner.begin(store, pending, stop).await;
+        self.steps.step("begun").await?;
+        turn
     }
 
     async fn replace(&self, generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
@@ -171,8 +173,15 @@ impl<S: Steps> GraphSink for SteppedGraph<S> {
         verdicts
     }
 
+    async fn hold(&self, store: &dyn StateStore) -> Result<(), OutboxError> {
+        self.inner.hold(store).await
+    }
+
     async fn commit(&self, store: &dyn StateStore) -> Result<Vec<(ResourceId, String)>, OutboxError> {
-        self.inner.commit(store).await
+        self.steps.step("before commit").await?;
+        let rejected = self.inner.commit(store).await;
+        self.steps.step("after commit").await?;
+        rejected
     }
 
     async fn end(&self, store: &dyn StateStore) {

@@ -1,0 +1,460 @@
+//! The graph in JupiterOne.
+//!
+//! JupiterOne cannot compare: whatever is finalized last stands. So a worker emits to a JupiterOne account only while it
+//! holds the account's claim, and a turn goes
+//!
+//! ```text
+//! begin: claim free ─▶ start a job ─▶ set the claim to it     (lost: abort the job)
+//!        rows are read from here on
+//! replace: upload, chunk by chunk; each counts the claim up   (lost: abort the job)
+//! commit: count the claim up ─▶ finalize ─▶ poll to the end
+//!        marks are cleared
+//! end: free the claim                                         (failed: abort the job, free the claim)
+//! ```
+//!
+//! The claim of a worker that is gone is freed by aborting its job and polling until that is done: what that worker may
+//! still send finds a job that takes nothing any more.
+
+mod claim;
+mod client;
+mod http;
+mod pace;
+mod shape;
+mod turn;
+mod upload;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bucket_state::{Kind, ResourceId, ResourceState, belongs_to};
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::outbox::OutboxError;
+use crate::row::{Generation, SinkName};
+use crate::sink::{Emission, GraphSink, Observe, SinkError, Turn, Verdict};
+use crate::store::{StateStore, StoreError};
+use claim::{Sighting, Words};
+use client::{Client, Trouble};
+use pace::Pace;
+use turn::{Aim, Fence, Open, Refused};
+
+pub use client::JUPITERONE_STATUSES;
+pub use http::{Header, Http, Request, Reqwest, Response};
+
+/// A claim that has not changed for so long is that of a dead worker.
+const JOB_DEADLINE: Duration = Duration::from_secs(120);
+/// What became of the job of a claim that stands still is asked this often.
+const ASK_EVERY: Duration = Duration::from_secs(15);
+/// Members of an account listed together.
+const MEMBERS: usize = 1_000;
+/// What is rejected is remembered, so that it is not sent again as it is; so much at the most.
+const REFUSED_MOST: usize = 10_000;
+
+/// A JupiterOne account with a key to it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The account's id.
+    pub account: String,
+    /// An API key.
+    pub key: SecretString,
+}
+
+/// What a job replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All that belongs to an AWS account: few requests, however many buckets have changed.
+    Account,
+    /// One bucket: small requests, and four or so for each bucket that has changed.
+    Bucket,
+}
+
+/// How a job changes its scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It replaces it.
+    Diff,
+    /// It adds properties to the entities of this scope, which others own, and deletes nothing.
+    Patch {
+        /// The scope.
+        scope: String,
+    },
+}
+
+/// How JupiterOne is reached.
+#[derive(Clone)]
+pub struct JupiterOneParams {
+    /// The name under which progress is kept.
+    pub name: SinkName,
+    /// Tells this API from others in claims, such as `api.us.jupiterone.io`.
+    pub host: String,
+    /// Carries requests.
+    pub http: Arc<dyn Http>,
+    /// The account for all AWS accounts that are not routed otherwise.
+    pub default: Option<Route>,
+    /// The account of an AWS account.
+    pub routes: BTreeMap<String, Route>,
+    /// What a job replaces.
+    pub scope: Scope,
+    /// How.
+    pub mode: Mode,
+    /// Requests a minute to each account, at the most.
+    pub requests_per_minute: u32,
+    /// This worker, as claims tell it to people.
+    pub worker: String,
+    /// Hears of the traffic.
+    pub observe: Observe,
+}
+
+/// One JupiterOne account of a sink: a lane of its own, so that no account's trouble or pace holds back another's.
+pub struct JupiterOne {
+    params: JupiterOneParams,
+    client: Client,
+    fence: String,
+    /// Whether this lane takes the AWS accounts that are not routed, and speaks for those that nobody takes.
+    is_default: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Open>,
+    sighting: Sighting,
+    refused: Refused,
+    /// Buckets whose former account has been told.
+    emptied: BTreeSet<(String, ResourceId)>,
+}
+
+impl JupiterOne {
+    /// A lane for each JupiterOne account, all of one name.
+    #[must_use]
+    pub fn lanes(params: &JupiterOneParams) -> Vec<Arc<dyn GraphSink>> {
+        let default = params.default.as_ref().map(|route| route.account.clone());
+        let routes = params.default.iter().chain(params.routes.values());
+        let accounts: BTreeMap<&str, &Route> = routes.rev().map(|route| (route.account.as_str(), route)).collect();
+        let first = accounts.keys().next().map(|first| (*first).to_owned());
+        let speaks_for_all = default.or(first);
+        let lane = |(account, route): (&str, &Route)| {
+            let client = Client {
+                http: Arc::clone(&params.http),
+                account: account.to_owned(),
+                key: route.key.clone(),
+                pace: Mutex::new(Pace::of(params.requests_per_minute)),
+                observe: Arc::clone(&params.observe),
+            };
+            let fence = format!("jupiterone:{}/{account}", params.host);
+            let is_default = speaks_for_all.as_deref() == Some(account);
+            let lane = Self { params: params.clone(), client, fence, is_default, state: Mutex::default() };
+            Arc::new(lane) as Arc<dyn GraphSink>
+        };
+        accounts.into_iter().map(lane).collect()
+    }
+
+    /// Where a row goes, and whether that is this lane.
+    fn takes(&self, id: &ResourceId, state: &ResourceState) -> Takes {
+        let owner = if id.kind() == Kind::Account { Some(id.clone()) } else { belongs_to(id, state) };
+        let Some(owner) = owner else { return if self.is_default { Takes::Unowned } else { Takes::Not } };
+        let route = self.params.routes.get(owner.name()).or(self.params.default.as_ref());
+        match route {
+            Some(route) if route.account == self.client.account => Takes::Of(owner),
+            Some(_) => Takes::Not,
+            None if self.is_default => Takes::Unrouted(owner.name().to_owned()),
+            None => Takes::Not,
+        }
+    }
+
+    fn error(&self, trouble: Trouble) -> SinkError {
+        let sink = self.params.name.clone();
+        match trouble {
+            Trouble::Denied(message) => SinkError::Denied { sink, message },
+            other => SinkError::Down {
+                sink,
+                message: format!("JupiterOne account {}: {}", self.client.account, said(other)),
+            },
+        }
+    }
+
+    /// What the next turn is about: the first of the pending rows that this lane takes.
+    async fn aim(&self, store: &dyn StateStore, pending: &[ResourceId]) -> Result<Option<Aim>, StoreError> {
+        let mut unshown = BTreeMap::new();
+        let mut patched = Vec::new();
+        for (id, stored) in pending.iter().zip(store.load(pending).await?) {
+            let Some(row) = stored.row() else { continue };
+            let owner = match self.takes(id, &row.state) {
+                Takes::Not => continue,
+                Takes::Of(owner) => owner,
+                Takes::Unrouted(account) => {
+                    let why = format!(
+                        "no JupiterOne account is set for AWS account {account}: set --jupiterone-account, or \"jupiterone\" \
+                         in the permit file"
+                    );
+                    unshown.insert(id.clone(), (row.version, why));
+                    continue;
+                }
+                Takes::Unowned => {
+                    let why = "no event has told yet which account owns it".to_owned();
+                    unshown.insert(id.clone(), (row.version, why));
+                    continue;
+                }
+            };
+            match (&self.params.mode, self.params.scope) {
+                (Mode::Patch { .. }, _) => patched.push(id.clone()),
+                (Mode::Diff, Scope::Account) => return Ok(Some(Aim::Account(owner))),
+                (Mode::Diff, Scope::Bucket) => return Ok(Some(Aim::Resource { id: id.clone(), owner })),
+            }
+        }
+        Ok(match &self.params.mode {
+            Mode::Patch { scope } if !patched.is_empty() => {
+                Some(Aim::Patch { scope: scope.clone(), resources: patched })
+            }
+            _ => (!unshown.is_empty()).then_some(Aim::Unshown(unshown)),
+        })
+    }
+
+    /// The words of a claim that is free; nothing where it is another's, who may be at it.
+    async fn free(&self, store: &dyn StateStore, state: &mut State) -> Result<Option<Option<String>>, OutboxError> {
+        let Some(text) = store.claim(&self.fence).await? else { return Ok(Some(None)) };
+        let words = Words::read(&text);
+        let Some(job) = &words.job else {
+            state.sighting.forget();
+            self.client.pace.lock().await.inherit(words.debt());
+            return Ok(Some(Some(text)));
+        };
+        let seen_for = state.sighting.of(&text);
+        if seen_for >= JOB_DEADLINE {
+            tracing::warn!(
+                account = self.client.account,
+                job,
+                worker = words.worker,
+                "the claim of a worker that is gone: its job is aborted"
+            );
+            match self.client.abort(job, "its worker is gone").await {
+                // One that is done cannot be aborted: it is asked for below.
+                Ok(()) | Err(Trouble::NoJob | Trouble::NotAwaiting | Trouble::Refused(_)) => {}
+                Err(trouble) => return Err(self.error(trouble).into()),
+            }
+        } else if !state.sighting.is_due(ASK_EVERY) {
+            return Ok(None);
+        }
+        match self.client.status(job).await {
+            Ok(found) if !found.is_done() => return Ok(None),
+            Ok(_) | Err(Trouble::NoJob) => {}
+            Err(trouble) => return Err(self.error(trouble).into()),
+        }
+        let mut pace = self.client.pace.lock().await;
+        let spent = pace.all();
+        pace.inherit(spent);
+        drop(pace);
+        state.sighting.forget();
+        Ok(Some(Some(text)))
+    }
+
+    /// Starts a job on the scope and claims the account for it; nothing where another worker was faster.
+    async fn claim(
+        &self,
+        store: &dyn StateStore,
+        seen: Option<&str>,
+        scope: &str,
+        stop: &CancellationToken,
+    ) -> Result<Option<(String, Words)>, OutboxError> {
+        let mode = if self.params.mode == Mode::Diff { "DIFF" } else { "PATCH" };
+        let job = self.client.start(scope, mode, stop).await.map_err(|trouble| self.error(trouble))?.id;
+        let words = Words {
+            worker: self.params.worker.clone(),
+            job: Some(job.clone()),
+            scope: Some(scope.to_owned()),
+            beat: 0,
+            debt_ms: self.debt_ms().await,
+        };
+        if store.swap_claim(&self.fence, seen, &words.text()).await? {
+            return Ok(Some((job, words)));
+        }
+        self.give_up(&job, "another worker was faster").await;
+        Ok(None)
+    }
+
+    async fn debt_ms(&self) -> u64 {
+        u64::try_from(self.client.pace.lock().await.debt().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn give_up(&self, job: &str, reason: &str) {
+        if let Err(trouble) = self.client.abort(job, reason).await {
+            tracing::debug!(account = self.client.account, job, why = said(trouble), "a job could not be aborted");
+        }
+    }
+
+    /// Everything of an account, as far as the store knows.
+    async fn members(&self, store: &dyn StateStore, account: &ResourceId) -> Result<Vec<ResourceId>, StoreError> {
+        let mut all = vec![account.clone()];
+        loop {
+            let after = all.last().filter(|_| all.len() > 1);
+            let more = store.members(account, after, MEMBERS).await?;
+            if more.is_empty() {
+                return Ok(all);
+            }
+            all.extend(more);
+        }
+    }
+}
+
+/// Whose a row is.
+enum Takes {
+    Not,
+    Of(ResourceId),
+    Unrouted(String),
+    Unowned,
+}
+
+fn said(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Denied(why) | Trouble::Down(why) | Trouble::Refused(why) => why,
+        Trouble::Stopped => "this worker stops; the next one goes on".into(),
+        Trouble::NotAwaiting => "the job takes no uploads any more; a new one is started".into(),
+        Trouble::TooLarge => "a request was too large".into(),
+        Trouble::NoJob => "there is no such job any more".into(),
+    }
+}
+
+#[async_trait]
+impl GraphSink for JupiterOne {
+    fn name(&self) -> &SinkName {
+        &self.params.name
+    }
+
+    /// JupiterOne keeps nothing by which one graph could be told from another.
+    fn instance(&self) -> &str {
+        "jupiterone"
+    }
+
+    async fn check(&self) -> Result<String, SinkError> {
+        match self.client.status("00000000-0000-0000-0000-000000000000").await {
+            Ok(_) | Err(Trouble::NoJob | Trouble::Refused(_)) => {
+                Ok(format!("the key of JupiterOne account {} is taken", self.client.account))
+            }
+            Err(trouble) => Err(self.error(trouble)),
+        }
+    }
+
+    async fn begin(
+        &self,
+        store: &dyn StateStore,
+        pending: Vec<ResourceId>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Turn>, OutboxError> {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        let mut state = self.state.lock().await;
+        let Some(aim) = self.aim(store, &pending).await? else { return Ok(None) };
+        let Some(scope) = aim.scope() else {
+            let turn = Turn { resources: aim.resources(), account: None };
+            state.open = Some(Open::without_job(aim, stop));
+            return Ok(Some(turn));
+        };
+        let Some(seen) = self.free(store, &mut state).await? else { return Ok(None) };
+        let Some((job, words)) = self.claim(store, seen.as_deref(), &scope, stop).await? else { return Ok(None) };
+        let mut open = Open::of(aim, job, words, stop);
+        // From here on the claim is held: whatever fails, the caller does not end a turn that has not begun.
+        let resources = match &open.aim {
+            Aim::Account(account) => match self.members(store, account).await {
+                Ok(members) => members,
+                Err(error) => {
+                    state.open = Some(open);
+                    drop(state);
+                    self.end(store).await;
+                    return Err(error.into());
+                }
+            },
+            aim => aim.resources(),
+        };
+        open.may_own = resources.iter().map(ToString::to_string).collect();
+        let account = match &open.aim {
+            Aim::Account(account) => Some(account.clone()),
+            _ => None,
+        };
+        state.open = Some(open);
+        Ok(Some(Turn { resources, account }))
+    }
+
+    async fn replace(&self, _generation: Generation, emissions: &[Emission]) -> Result<Vec<Verdict>, SinkError> {
+        let mut state = self.state.lock().await;
+        let State { open, refused, .. } = &mut *state;
+        let Some(open) = open else {
+            return Err(self.error(Trouble::Down("a turn must begin first".into())));
+        };
+        if let Aim::Unshown(why) = &open.aim {
+            let verdict = |emission: &Emission| match why.get(&emission.snapshot.resource) {
+                Some((version, why)) if *version == emission.version => Ok(Verdict::Rejected(why.clone())),
+                _ => Err(self.error(Trouble::Down("a row has changed meanwhile".into()))),
+            };
+            return emissions.iter().map(verdict).collect();
+        }
+        for emission in emissions {
+            open.take(&self.client, emission, refused).await.map_err(|trouble| self.error(trouble))?;
+        }
+        Ok(vec![Verdict::Applied; emissions.len()])
+    }
+
+    async fn hold(&self, store: &dyn StateStore) -> Result<(), OutboxError> {
+        let mut state = self.state.lock().await;
+        let Some(open) = state.open.as_mut().filter(|open| open.has_job()) else { return Ok(()) };
+        let fence = Fence { client: &self.client, store, name: &self.fence };
+        open.beat(&fence).await.map_err(|failed| failed.of(|trouble| self.error(trouble)))
+    }
+
+    async fn commit(&self, store: &dyn StateStore) -> Result<Vec<(ResourceId, String)>, OutboxError> {
+        let mut state = self.state.lock().await;
+        let State { open, refused, emptied, .. } = &mut *state;
+        let Some(open) = open.as_mut().filter(|open| open.has_job()) else { return Ok(Vec::new()) };
+        if !open.has_received() {
+            // Nothing is pending any more: another worker was faster. An empty job would empty the scope.
+            return Ok(Vec::new());
+        }
+        let fence = Fence { client: &self.client, store, name: &self.fence };
+        open.finish(&fence).await.map_err(|failed| failed.of(|trouble| self.error(trouble)))?;
+        if let Aim::Resource { id, owner } = &open.aim
+            && id == owner
+        {
+            // The scopes of buckets that this account has left are shown without them.
+            let owner = owner.clone();
+            for bucket in self.members(store, &owner).await?.into_iter().skip(1) {
+                let stored = store.load(std::slice::from_ref(&bucket)).await?.remove(0).row();
+                let is_here = stored.is_some_and(|row| belongs_to(&bucket, &row.state).as_ref() == Some(&owner));
+                if !is_here && !emptied.contains(&(owner.to_string(), bucket.clone())) {
+                    let scope = turn::scope_of(&bucket, &owner);
+                    open.empty(&fence, &scope).await.map_err(|failed| failed.of(|trouble| self.error(trouble)))?;
+                    emptied.insert((owner.to_string(), bucket));
+                } else if is_here {
+                    emptied.remove(&(owner.to_string(), bucket));
+                }
+            }
+        }
+        let mut reasons = Vec::new();
+        for upload::Rejected { resource, version, key, why } in open.rejected.drain(..) {
+            reasons.push((resource, format!("{key}: {why}")));
+            if refused.len() < REFUSED_MOST {
+                refused.insert(key, version);
+            }
+        }
+        Ok(reasons)
+    }
+
+    async fn end(&self, store: &dyn StateStore) {
+        let mut state = self.state.lock().await;
+        let Some(open) = state.open.take().filter(Open::has_job) else { return };
+        if open.may_be_finalizing() {
+            // It is for whoever comes next to see how it ended: until then, the claim says that it is open.
+            return;
+        }
+        if !open.is_done() {
+            self.give_up(&open.job, "its turn has failed").await;
+        }
+        let free = Words { job: None, scope: None, debt_ms: self.debt_ms().await, ..open.words.clone() };
+        if let Err(error) = store.swap_claim(&self.fence, Some(&open.words.text()), &free.text()).await {
+            tracing::warn!(%error, account = self.client.account, "the claim could not be freed; it is when it has stood still for long");
+        }
+    }
+}
