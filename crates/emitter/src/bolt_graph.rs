@@ -47,8 +47,8 @@ use url::BoltUrl;
 /// So often a transaction is tried in which another one was in the way.
 const ATTEMPTS: u32 = 6;
 
-/// So often one is tried that failed, perhaps for the same reason.
-const ATTEMPTS_WHERE_IT_MAY_BE_THE_DATA: u32 = 3;
+/// So often one of several snapshots is tried that failed, perhaps for the same reason, before it is halved.
+const ATTEMPTS_BEFORE_HALVING: u32 = 3;
 
 /// How a server is reached.
 #[derive(Clone)]
@@ -210,7 +210,8 @@ impl BoltGraph {
             let done = done.await;
             let attempts = match done {
                 Err(Trouble::Busy(_)) => ATTEMPTS,
-                Err(Trouble::Failed(_)) => ATTEMPTS_WHERE_IT_MAY_BE_THE_DATA,
+                Err(Trouble::Failed(_)) if batch.len() > 1 => ATTEMPTS_BEFORE_HALVING,
+                Err(Trouble::Failed(_)) => ATTEMPTS,
                 _ => 1,
             };
             if attempt + 1 >= attempts {

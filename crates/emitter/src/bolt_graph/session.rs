@@ -79,16 +79,13 @@ impl Session {
         let graph = Self::prepare(params, url).await?;
         // The driver has no time-out of its own. Opening a transaction tries once, whereas its `run` and `execute`
         // repeat for a minute even a log-in that was refused.
-        let opened = timeout(params.connect_within, graph.start_txn()).await;
-        let begun =
-            opened.map_err(|_| Trouble::silent("the log-in", params.connect_within)).and_then(|begun| Ok(begun?));
-        let hint = |trouble| match trouble {
+        let log_in = async { Ok(graph.start_txn().await?.rollback().await?) };
+        within(params.connect_within, "the log-in", log_in).await.map_err(|trouble| match trouble {
             Trouble::Away(words) if url.is_encrypted => Trouble::Away(format!(
                 "{words}: does the server speak TLS on that port, with a certificate that this system trusts?"
             )),
             other => other,
-        };
-        begun.map_err(hint)?.rollback().await?;
+        })?;
         timeout(params.answer_within, make_indexes(&graph, params))
             .await
             .map_err(|_| Trouble::silent("make its indexes", params.answer_within))?;
