@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::BoltParams;
+use super::rehearsal::rehearse;
 use super::trouble::Trouble;
 use super::url::BoltUrl;
 use crate::sink::SinkEvent;
@@ -50,8 +51,6 @@ pub(super) struct Session {
     graph: Graph,
     /// Which graph it is.
     pub(super) instance: String,
-    /// Whether a snapshot was written since: the server understands the statements, so what it refuses is the data.
-    pub(super) is_proven: bool,
 }
 
 /// A transaction under way.
@@ -74,7 +73,7 @@ impl Session {
         Graph::connect(config.build()?).await
     }
 
-    /// Connects, makes sure of constraints and indexes, and reads which graph it is.
+    /// Connects, makes sure of constraints and indexes and of what the server understands, and reads which graph it is.
     pub(super) async fn open(params: &BoltParams, url: &BoltUrl) -> Result<Self, Trouble> {
         let graph = Self::prepare(params, url).await?;
         // The driver has no time-out of its own. Opening a transaction tries once, whereas its `run` and `execute`
@@ -89,7 +88,8 @@ impl Session {
         timeout(params.answer_within, make_indexes(&graph, params))
             .await
             .map_err(|_| Trouble::silent("make its indexes", params.answer_within))?;
-        let mut session = Self { graph, instance: String::new(), is_proven: false };
+        let mut session = Self { graph, instance: String::new() };
+        session.transaction(params, rehearse).await?;
         session.instance = session.find_instance(params).await?;
         Ok(session)
     }

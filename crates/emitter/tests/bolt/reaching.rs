@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use xtask::servers::ArcadeServer;
 
 use crate::support::{self, NOW, create, logging, never, save};
-use crate::{GENERATION, SERVER, World, emission, params, run};
+use crate::{GENERATION, SERVER, World, emission, find, params, run};
 
 async fn error_of(params: BoltParams) -> SinkError {
     let graph = BoltGraph::connect(params).await.unwrap();
@@ -89,6 +89,12 @@ async fn each_transaction_is_told_of() {
     graph.replace(GENERATION, &[emission(1, "app", &[create("app", 1)])]).await.unwrap();
     assert_eq!(count[0].load(Ordering::SeqCst), before + 1);
     drop(world);
+}
+
+#[tokio::test]
+async fn whoever_connects_leaves_nothing_but_the_name_of_the_graph() {
+    let _world = World::new().await;
+    assert_eq!(find::<Vec<String>>("MATCH (n) RETURN labels(n) AS found").await, [["TrailgraphGraph"]]);
 }
 
 #[tokio::test]
