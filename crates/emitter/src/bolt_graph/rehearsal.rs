@@ -27,9 +27,9 @@ pub(super) async fn rehearse(transaction: &mut Transaction) -> Result<(), Troubl
         });
         json!({"properties": properties, "far_end": "to"})
     };
-    let made = snapshot(json!([entity]), json!([edge("made")]));
-    let changed = snapshot(json!([entity]), json!([edge("changed")]));
-    let removed = snapshot(json!([]), json!([]));
+    let made = snapshot(std::slice::from_ref(&entity), &[edge("made")]);
+    let changed = snapshot(&[entity], &[edge("changed")]);
+    let removed = snapshot(&[], &[]);
     for (version, snapshot) in (1..).zip([made, changed, removed]) {
         let done = replace(transaction, 1, &[&Emission::new(version, snapshot)]).await;
         if let Outcome::Ahead { .. } = done.map_err(not_understood)? {
@@ -39,7 +39,7 @@ pub(super) async fn rehearse(transaction: &mut Transaction) -> Result<(), Troubl
     Ok(())
 }
 
-fn snapshot(entities: Value, relationships: Value) -> Snapshot {
+fn snapshot(entities: &[Value], relationships: &[Value]) -> Snapshot {
     let parts = json!({
         "resource": RESOURCE, "entities": entities, "relationships": relationships, "provenance": [],
     });
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_is_rehearsed_is_a_snapshot() {
-        assert_eq!(snapshot(json!([]), json!([])).resource.as_str(), RESOURCE);
+        assert_eq!(snapshot(&[], &[]).resource.as_str(), RESOURCE);
     }
 
     #[test]
