@@ -139,7 +139,7 @@ impl BoltGraph {
 
     /// The connection, made if there is none.
     async fn session<'a>(&self, open: &'a mut Open) -> Result<&'a mut Session, SinkError> {
-        let session = match open.session.take() {
+        let session = match open.session.take().filter(Session::is_usable) {
             Some(session) => session,
             None => Session::open(&self.params, &self.url).await.map_err(|trouble| self.error(&trouble))?,
         };

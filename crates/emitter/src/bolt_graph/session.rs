@@ -1,6 +1,7 @@
 //! A connection to the server, and transactions on it.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use neo4rs::{BoltType, ConfigBuilder, Graph, Query, Row, Txn};
@@ -51,6 +52,9 @@ pub(super) struct Session {
     graph: Graph,
     /// Which graph it is.
     pub(super) instance: String,
+    /// A transaction is under way, or its future was dropped on the way: then an answer that nobody has read would be
+    /// taken for that to the next request.
+    is_amid: AtomicBool,
 }
 
 /// A transaction under way.
@@ -88,7 +92,7 @@ impl Session {
         timeout(params.answer_within, make_indexes(&graph, params))
             .await
             .map_err(|_| Trouble::silent("make its indexes", params.answer_within))?;
-        let mut session = Self { graph, instance: String::new() };
+        let mut session = Self { graph, instance: String::new(), is_amid: AtomicBool::new(false) };
         session.transaction(params, rehearse).await?;
         session.instance = session.find_instance(params).await?;
         Ok(session)
@@ -123,9 +127,16 @@ impl Session {
             }
             Ok(done)
         };
+        self.is_amid.store(true, Ordering::Relaxed);
         let done = within(params.answer_within, "a transaction", run).await;
+        self.is_amid.store(false, Ordering::Relaxed);
         (params.observe)(SinkEvent::Answered(if done.is_ok() { "ok" } else { "error" }));
         done
+    }
+
+    /// Whether the connection can be used: no transaction was left on the way.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_amid.load(Ordering::Relaxed)
     }
 
     /// Whether the server can write at all.

@@ -92,6 +92,20 @@ async fn each_transaction_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_dropped_on_the_way_does_not_spoil_the_next() {
+    let world = World::new().await;
+    for number in 0..30 {
+        let app = [emission(number + 1, "app", &[create("app", 1)])];
+        let dropped = Duration::from_millis(number);
+        // It may have landed all the same.
+        let _ = tokio::time::timeout(dropped, world.graph.replace(GENERATION, &app)).await;
+        let verdict = world.replace(&app).await;
+        assert!(matches!(verdict[..], [Verdict::Applied | Verdict::Unchanged]), "{verdict:?}");
+    }
+    assert_eq!(world.shown().await.1.len(), 1);
+}
+
+#[tokio::test]
 async fn whoever_connects_leaves_nothing_but_the_name_of_the_graph() {
     let _world = World::new().await;
     assert_eq!(find::<Vec<String>>("MATCH (n) RETURN labels(n) AS found").await, [["TrailgraphGraph"]]);
