@@ -16,6 +16,7 @@
 
 mod batches;
 mod read;
+mod rehearsal;
 mod replace;
 mod session;
 mod trouble;
@@ -50,8 +51,8 @@ pub const BOLT_STATUSES: [&str; 2] = ["ok", "error"];
 /// So often a transaction is tried in which another one was in the way.
 const ATTEMPTS: u32 = 6;
 
-/// So often one is tried that failed, perhaps for the same reason.
-const ATTEMPTS_WHERE_IT_MAY_BE_THE_DATA: u32 = 3;
+/// So often one of several snapshots is tried that failed, perhaps for the same reason, before it is halved.
+const ATTEMPTS_BEFORE_HALVING: u32 = 3;
 
 /// How a server is reached.
 #[derive(Clone)]
@@ -141,7 +142,7 @@ impl BoltGraph {
 
     /// The connection, made if there is none.
     async fn session<'a>(&self, open: &'a mut Open) -> Result<&'a mut Session, SinkError> {
-        let session = match open.session.take() {
+        let session = match open.session.take().filter(Session::is_usable) {
             Some(session) => session,
             None => Session::open(&self.params, &self.url).await.map_err(|trouble| self.error(&trouble))?,
         };
@@ -213,7 +214,8 @@ impl BoltGraph {
             let done = done.await;
             let attempts = match done {
                 Err(Trouble::Busy(_)) => ATTEMPTS,
-                Err(Trouble::Failed(_)) => ATTEMPTS_WHERE_IT_MAY_BE_THE_DATA,
+                Err(Trouble::Failed(_)) if batch.len() > 1 => ATTEMPTS_BEFORE_HALVING,
+                Err(Trouble::Failed(_)) => ATTEMPTS,
                 _ => 1,
             };
             if attempt + 1 >= attempts {
@@ -266,14 +268,12 @@ impl GraphSink for BoltGraph {
             self.must_not_be_ahead(&mut open, generation, emissions).await?;
         }
         let mut verdicts: Vec<Option<Verdict>> = vec![None; emissions.len()];
-        let mut is_any_suspect = false;
         while let Some(batch) = batches.next() {
             let session = self.session(&mut open).await?;
             let chosen = &emissions[batch.clone()];
             let done = self.take(session, generation, &chosen.iter().collect::<Vec<_>>()).await;
             match done {
                 Ok(Outcome::Taken(taken)) => {
-                    session.is_proven |= taken.contains(&Verdict::Applied);
                     verdicts[batch].iter_mut().zip(taken).for_each(|(verdict, taken)| *verdict = Some(taken));
                 }
                 Ok(Outcome::Ahead { resource, generation: shown }) => {
@@ -282,23 +282,14 @@ impl GraphSink for BoltGraph {
                 Err(Trouble::Busy(_) | Trouble::Failed(_) | Trouble::Refused(_)) if batch.len() > 1 => {
                     batches.halve(batch);
                 }
+                // The server understands the statements and can write: it is the data.
                 Err(Trouble::Failed(reason) | Trouble::Refused(reason)) if session.can_write(&self.params).await => {
                     verdicts[batch.start] = Some(Verdict::Rejected(reason));
-                    is_any_suspect = true;
                 }
                 Err(trouble) => return self.told(&mut open, Err(trouble)),
             }
         }
-        let verdicts: Vec<Verdict> = verdicts.into_iter().flatten().collect();
-        // A server that has taken no snapshot at all may not understand the statements: that is no snapshot's fault.
-        if is_any_suspect && !self.session(&mut open).await?.is_proven {
-            let reason = verdicts.iter().find_map(|verdict| match verdict {
-                Verdict::Rejected(reason) => Some(reason.clone()),
-                _ => None,
-            });
-            return self.told(&mut open, Err(Trouble::Failed(reason.unwrap_or_default())));
-        }
-        Ok(verdicts)
+        Ok(verdicts.into_iter().flatten().collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connection to the server, and transactions on it.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use neo4rs::{BoltType, ConfigBuilder, Graph, Query, Row, Txn};
@@ -8,6 +9,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::BoltParams;
+use super::rehearsal::rehearse;
 use super::trouble::Trouble;
 use super::url::BoltUrl;
 use crate::sink::SinkEvent;
@@ -50,8 +52,9 @@ pub(super) struct Session {
     graph: Graph,
     /// Which graph it is.
     pub(super) instance: String,
-    /// Whether a snapshot was written since: the server understands the statements, so what it refuses is the data.
-    pub(super) is_proven: bool,
+    /// A transaction is under way, or its future was dropped on the way: then an answer that nobody has read would be
+    /// taken for that to the next request.
+    is_amid: AtomicBool,
 }
 
 /// A transaction under way.
@@ -74,25 +77,23 @@ impl Session {
         Graph::connect(config.build()?).await
     }
 
-    /// Connects, makes sure of constraints and indexes, and reads which graph it is.
+    /// Connects, makes sure of constraints and indexes and of what the server understands, and reads which graph it is.
     pub(super) async fn open(params: &BoltParams, url: &BoltUrl) -> Result<Self, Trouble> {
         let graph = Self::prepare(params, url).await?;
         // The driver has no time-out of its own. Opening a transaction tries once, whereas its `run` and `execute`
         // repeat for a minute even a log-in that was refused.
-        let opened = timeout(params.connect_within, graph.start_txn()).await;
-        let begun =
-            opened.map_err(|_| Trouble::silent("the log-in", params.connect_within)).and_then(|begun| Ok(begun?));
-        let hint = |trouble| match trouble {
+        let log_in = async { Ok(graph.start_txn().await?.rollback().await?) };
+        within(params.connect_within, "the log-in", log_in).await.map_err(|trouble| match trouble {
             Trouble::Away(words) if url.is_encrypted => Trouble::Away(format!(
                 "{words}: does the server speak TLS on that port, with a certificate that this system trusts?"
             )),
             other => other,
-        };
-        begun.map_err(hint)?.rollback().await?;
+        })?;
         timeout(params.answer_within, make_indexes(&graph, params))
             .await
             .map_err(|_| Trouble::silent("make its indexes", params.answer_within))?;
-        let mut session = Self { graph, instance: String::new(), is_proven: false };
+        let mut session = Self { graph, instance: String::new(), is_amid: AtomicBool::new(false) };
+        session.transaction(params, rehearse).await?;
         session.instance = session.find_instance(params).await?;
         Ok(session)
     }
@@ -126,9 +127,16 @@ impl Session {
             }
             Ok(done)
         };
+        self.is_amid.store(true, Ordering::Relaxed);
         let done = within(params.answer_within, "a transaction", run).await;
+        self.is_amid.store(false, Ordering::Relaxed);
         (params.observe)(SinkEvent::Answered(if done.is_ok() { "ok" } else { "error" }));
         done
+    }
+
+    /// Whether the connection can be used: no transaction was left on the way.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_amid.load(Ordering::Relaxed)
     }
 
     /// Whether the server can write at all.

@@ -52,8 +52,8 @@ impl Trouble {
             | ["ClientError", "Transaction", "Terminated" | "TransactionTimedOut" | "LockClientStopped"] => {
                 Self::Busy(said)
             }
-            // ArcadeDB says of any commit that failed that there was no such transaction.
-            ["ClientError", "Transaction", _]
+            // ArcadeDB says of any commit that failed that there was no such transaction; Memgraph has one status for all.
+            ["ClientError", "Transaction" | "MemgraphError", _]
             | ["ClientError", "Schema", "ConstraintValidationFailed"]
             | ["ClientError", "Statement", "EntityNotFound"] => Self::Failed(said),
             ["ClientError", ..] => Self::Refused(said),
@@ -68,6 +68,7 @@ impl From<Error> for Trouble {
             Error::AuthenticationError(words) => Self::Denied(cut(&format!(
                 "the server does not let this user in: {words}: check --bolt-user and TRAILGRAPH_BOLT_PASSWORD"
             ))),
+            Error::IOError { detail } => Self::Away(cut(&detail.to_string())),
             Error::Neo4j(error) => Self::of(error.code(), error.message()),
             Error::StringTooLong | Error::MapTooBig | Error::BytesTooBig | Error::ListTooLong => {
                 Self::Refused(error.to_string())
@@ -120,6 +121,7 @@ mod tests {
         assert!(matches!(of("Neo.ClientError.Security.Unauthorized"), Trouble::Denied(_)));
         assert!(matches!(of("Neo.ClientError.Database.DatabaseNotFound"), Trouble::Denied(_)));
         assert!(matches!(of("Memgraph.TransientError.MemgraphError.MemgraphError"), Trouble::Busy(_)));
+        assert!(matches!(of("Memgraph.ClientError.MemgraphError.MemgraphError"), Trouble::Failed(_)));
         assert!(matches!(of("Neo.ClientError.Transaction.TransactionTimedOut"), Trouble::Busy(_)));
         assert!(matches!(of("Neo.ClientError.Transaction.TransactionNotFound"), Trouble::Failed(_)));
         assert!(matches!(of("Neo.ClientError.Schema.ConstraintValidationFailed"), Trouble::Failed(_)));

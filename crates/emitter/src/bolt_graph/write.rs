@@ -11,7 +11,7 @@ use bucket_state::{Snapshot, placeholder};
 use neo4rs::{BoltMap, BoltType, Row};
 use serde_json::{Map, Value};
 
-use super::session::{Transaction, text};
+use super::session::{Transaction, text, unreadable};
 use super::trouble::Trouble;
 use super::values::{list, properties, row};
 
@@ -23,6 +23,7 @@ struct Edge {
     near: String,
     far: String,
     class: String,
+    properties: BoltMap,
 }
 
 /// What changes.
@@ -63,6 +64,10 @@ impl Changes {
                 let is_near = |key: &&str| snapshot.entities.iter().any(|entity| entity.key() == *key);
                 let near = Some(from).filter(is_near).unwrap_or(to);
                 let owned = owned_by(resource, &edge.properties);
+                let stands = standing.remove(edge.key());
+                if stands.as_ref().is_some_and(|stands| stands.properties == owned) {
+                    continue;
+                }
                 let row = row([
                     ("key", edge.key().into()),
                     ("near", near.into()),
@@ -71,8 +76,7 @@ impl Changes {
                     ("properties", BoltType::Map(owned)),
                 ]);
                 let class = name(edge.properties.get("_class"))?;
-                let is_standing = standing.remove(edge.key()).is_some();
-                let rows = if is_standing { &mut changes.kept } else { &mut changes.tied };
+                let rows = if stands.is_some() { &mut changes.kept } else { &mut changes.tied };
                 rows.entry(class.to_owned()).or_default().push(row);
             }
         }
@@ -191,9 +195,11 @@ async fn remove_loose(transaction: &mut Transaction, keys: &BTreeSet<String>) ->
 async fn edges_of(transaction: &mut Transaction, owners: &BTreeSet<&str>) -> Result<BTreeMap<String, Edge>, Trouble> {
     let statement = "UNWIND $keys AS key MATCH (n:TrailgraphEntity {_resource: key})-[r]-(m:TrailgraphEntity) \
                      WHERE r._resource = key \
-                     RETURN r._key AS key, n._key AS near, m._key AS far, type(r) AS class";
+                     RETURN r._key AS key, n._key AS near, m._key AS far, type(r) AS class, \
+                     properties(r) AS properties";
     let edge = |row: &Row| {
-        let edge = Edge { near: text(row, "near")?, far: text(row, "far")?, class: text(row, "class")? };
+        let properties = row.get("properties").map_err(|error| unreadable("properties", &error))?;
+        let edge = Edge { near: text(row, "near")?, far: text(row, "far")?, class: text(row, "class")?, properties };
         Ok((text(row, "key")?, edge))
     };
     read(transaction, statement, owners, edge).await

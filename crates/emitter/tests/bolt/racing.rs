@@ -46,11 +46,11 @@ async fn two_writers_of_the_same_buckets_leave_the_newest_of_each() {
     let world = World::new().await;
     let other = connect().await;
     for run in 0..RUNS {
-        let generation_of_run = run * 100;
+        let before = run * 100;
         let mut random = fastrand::Rng::with_seed(run);
         let versions: Vec<Emission> = (1..=5)
             .flat_map(|version| BUCKETS.map(|bucket| (version, bucket)))
-            .map(|(version, bucket)| version_of(bucket, generation_of_run + version, &mut random))
+            .map(|(version, bucket)| version_of(bucket, before + version, &mut random))
             .collect();
         let (ours, theirs) = (random.u64(..), random.u64(..));
         tokio::join!(write(&world, &versions, ours), write(&other, &versions, theirs));

@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use xtask::servers::ArcadeServer;
 
-use crate::support::{self, NOW, create, never, save};
-use crate::{GENERATION, SERVER, World, emission, params, run};
+use crate::support::{self, NOW, create, logging, never, save};
+use crate::{GENERATION, SERVER, World, emission, find, params, run};
 
 async fn error_of(params: BoltParams) -> SinkError {
     let graph = BoltGraph::connect(params).await.unwrap();
@@ -92,6 +92,26 @@ async fn each_transaction_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_dropped_on_the_way_does_not_spoil_the_next() {
+    let world = World::new().await;
+    for number in 0..30 {
+        let app = [emission(number + 1, "app", &[create("app", 1)])];
+        let dropped = Duration::from_millis(number);
+        // It may have landed all the same.
+        let _ = tokio::time::timeout(dropped, world.graph.replace(GENERATION, &app)).await;
+        let verdict = world.replace(&app).await;
+        assert!(matches!(verdict[..], [Verdict::Applied | Verdict::Unchanged]), "{verdict:?}");
+    }
+    assert_eq!(world.shown().await.1.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_connects_leaves_nothing_but_the_name_of_the_graph() {
+    let _world = World::new().await;
+    assert_eq!(find::<Vec<String>>("MATCH (n) RETURN labels(n) AS found").await, [["TrailgraphGraph"]]);
+}
+
+#[tokio::test]
 async fn a_graph_is_the_same_one_until_it_is_emptied() {
     let world = World::new().await;
     let first = world.instance().to_owned();
@@ -116,29 +136,17 @@ async fn a_graph_that_is_emptied_under_a_running_worker_is_filled_anew() {
     let settings = OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 100 };
     let sink = Arc::new(crate::connect().await);
     let outbox = Outbox::new(Arc::new(states.store.clone()), sink.clone(), settings);
-    let drained = |limit| outbox.drain(never_ref(), limit, support::clock, |_| {});
-    drained(Duration::from_secs(10)).await.unwrap();
+    let stop = never();
+    let drain = || outbox.drain(&stop, Duration::from_secs(10), support::clock, |_| {});
+    drain().await.unwrap();
     assert_eq!(world.shown().await.1.len(), 2);
 
     run("MATCH (n) DETACH DELETE n").await;
-    save(
-        &states.store,
-        "app",
-        states_version(&states, "app").await,
-        &[create("app", 1), support::logging("app", 2, "logs")],
-    )
-    .await;
-    drained(Duration::from_secs(10)).await.unwrap();
-    let (_, edges) = sink.export().await.map(|(nodes, edges)| (nodes.len(), edges.len())).unwrap();
-    assert_eq!(edges, 3, "the bucket that did not change is there again, too");
-}
-
-fn never_ref() -> &'static tokio_util::sync::CancellationToken {
-    Box::leak(Box::new(never()))
-}
-
-async fn states_version(states: &support::World, bucket: &str) -> u64 {
-    states.store.load(&[support::id(bucket)]).await.unwrap()[0].version()
+    let version = states.store.load(&[support::id("app")]).await.unwrap()[0].version();
+    save(&states.store, "app", version, &[create("app", 1), logging("app", 2, "logs")]).await;
+    drain().await.unwrap();
+    let (_, edges) = sink.export().await.unwrap();
+    assert_eq!(edges.len(), 3, "the bucket that did not change is there again, too");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! One snapshot that the server does not take.
 
-use emitter::{Emission, GraphSink, SinkError, Verdict};
+use emitter::{Emission, GraphSink, Verdict};
 use serde_json::json;
 
 use crate::support::create;
@@ -33,10 +33,11 @@ async fn a_snapshot_that_is_not_taken_holds_back_no_other() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_taken_nothing_yet_is_down_and_rejects_nothing() {
+async fn a_snapshot_that_is_not_taken_is_rejected_even_if_it_is_the_first() {
     let world = World::new().await;
-    let error = world.graph.replace(crate::GENERATION, &[poisoned("bad")]).await.unwrap_err();
-    assert!(matches!(error, SinkError::Down { .. }), "{error}");
+    let verdicts = world.replace(&[poisoned("bad")]).await;
+    assert!(matches!(verdicts[..], [Verdict::Rejected(_)]), "{verdicts:?}");
+    assert_eq!(world.shown().await, (vec![], vec![]));
 }
 
 #[tokio::test]
