@@ -98,12 +98,6 @@ impl DynamoStore {
         let (seen, own, asked) = (Seen::new(cache_bytes), Own::new(&worker), Asked::default());
         Ok(Self { shared: Arc::new(Shared { table, generation, seen, own, asked, sweep_every }) })
     }
-
-    /// How many rows this worker remembers, and about how many bytes they take.
-    #[must_use]
-    pub fn remembered(&self) -> (usize, u64) {
-        self.shared.seen.size()
-    }
 }
 
 const CLAIMS: &str = "claims";

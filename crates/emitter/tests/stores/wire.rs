@@ -1,6 +1,6 @@
 //! The connection to DynamoDB, with faults on demand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{
@@ -29,6 +29,15 @@ pub(crate) enum Fault {
     Part,
 }
 
+/// Which calls of an operation it strikes.
+#[derive(Clone, Copy, Debug)]
+enum Rate {
+    /// So many in a hundred.
+    Percent(u8),
+    /// Each that was not made before.
+    FirstTry,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
     client: SharedHttpClient,
@@ -38,8 +47,9 @@ pub(crate) struct Wire {
 #[derive(Debug, Default)]
 struct State {
     calls: BTreeMap<String, usize>,
-    /// Operation, fault, and how many of its calls in a hundred.
-    faults: Vec<(&'static str, Fault, u8)>,
+    faults: Vec<(&'static str, Fault, Rate)>,
+    /// What was asked for since faults strike the first try.
+    tried: BTreeSet<Vec<u8>>,
     random: Option<fastrand::Rng>,
 }
 
@@ -55,7 +65,12 @@ impl Wire {
 
     /// From now on, so many calls in a hundred fail so.
     pub(crate) fn sometimes(&self, operation: &'static str, fault: Fault, percent: u8) {
-        self.state.lock().unwrap().faults.push((operation, fault, percent));
+        self.state.lock().unwrap().faults.push((operation, fault, Rate::Percent(percent)));
+    }
+
+    /// From now on, each call of this operation fails so, and its repetition does not.
+    pub(crate) fn at_first(&self, operation: &'static str, fault: Fault) {
+        self.state.lock().unwrap().faults.push((operation, fault, Rate::FirstTry));
     }
 
     pub(crate) fn seed(&self, seed: u64) {
@@ -63,7 +78,9 @@ impl Wire {
     }
 
     pub(crate) fn mend(&self) {
-        self.state.lock().unwrap().faults.clear();
+        let mut state = self.state.lock().unwrap();
+        state.faults.clear();
+        state.tried.clear();
     }
 
     /// How often each operation was called since this was asked last.
@@ -86,20 +103,25 @@ struct Connector {
 }
 
 impl Connector {
-    fn fault(&self, operation: &str) -> Option<Fault> {
+    fn fault(&self, operation: &str, body: &[u8]) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
         *state.calls.entry(operation.to_owned()).or_default() += 1;
-        let State { faults, random, .. } = &mut *state;
+        let State { faults, random, tried, .. } = &mut *state;
         let random = random.get_or_insert_with(|| fastrand::Rng::with_seed(1));
-        let strikes = |(fails, _, percent): &&(&str, Fault, u8)| *fails == operation && random.u8(..100) < *percent;
-        faults.iter().find(strikes).map(|(_, fault, _)| *fault)
+        let mut of_it = faults.iter().filter(|(fails, _, _)| *fails == operation);
+        let strikes = |(_, _, rate): &&(&str, Fault, Rate)| match rate {
+            Rate::Percent(percent) => random.u8(..100) < *percent,
+            Rate::FirstTry => tried.insert(body.to_vec()),
+        };
+        of_it.find(strikes).map(|(_, fault, _)| *fault)
     }
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let fault = self.fault(target.rsplit('.').next().unwrap_or_default());
+        let body = request.body().bytes().unwrap_or_default();
+        let fault = self.fault(target.rsplit('.').next().unwrap_or_default(), body);
         let inner = self.inner.clone();
         let reset = || ConnectorError::io("the connection was reset".into());
         HttpConnectorFuture::new(async move {
