@@ -1,7 +1,9 @@
 //! The state store in a DynamoDB table.
 
 mod attributes;
+mod backlog;
 mod call;
+mod change;
 mod fan_outs;
 mod fault;
 mod item;

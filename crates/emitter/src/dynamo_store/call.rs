@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use super::fault::Fault;
@@ -128,4 +130,27 @@ impl Table {
 pub(super) async fn pause(tries: u32) {
     let bound = PAUSE_FIRST.saturating_mul(1 << tries.min(10)).min(PAUSE_MOST);
     tokio::time::sleep(bound.mul_f64(fastrand::f64())).await;
+}
+
+/// Does all of it, so much at once, and answers in order. When some of it fails, the rest is done all the same, and the
+/// failure is the one that matters most: what waiting cannot mend, else the first.
+pub(super) async fn all<'a, T, F>(work: impl Iterator<Item = F>) -> Result<Vec<T>, StoreError>
+where
+    T: Send + 'a,
+    F: Future<Output = Result<T, StoreError>> + Send + 'a,
+{
+    // Boxed: the compiler cannot tell that a stream of these futures holds for every lifetime.
+    let work: Vec<BoxFuture<'a, Result<T, StoreError>>> = work.map(|one| Box::pin(one) as _).collect();
+    let (mut done, mut cause) = (Vec::with_capacity(work.len()), None::<StoreError>);
+    let mut results = stream::iter(work).buffered(CALLS_MOST);
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(one) => done.push(one),
+            Err(error) if cause.as_ref().is_none_or(|cause| cause.is_transient() && !error.is_transient()) => {
+                cause = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    cause.map_or(Ok(done), Err)
 }

@@ -19,9 +19,14 @@ fn clock() -> i64 {
     NOW + 20_000
 }
 
-/// What was saved at the very same millisecond has waited, too.
+/// What was saved at the very same millisecond has waited, too: by the time of fan-outs …
 fn late() -> i64 {
     clock() + 1
+}
+
+/// … and what these marked by the time of outboxes.
+fn later() -> i64 {
+    clock() + 2
 }
 
 fn any_event(random: &mut Rng) -> Event {
@@ -58,7 +63,7 @@ async fn finish(store: &Arc<dyn StateStore>, graph: &SqliteGraph, worker: &str) 
     fan_out(store, worker).drain(Duration::from_secs(60)).await.unwrap();
     let last = outbox(store, graph, worker, Duration::ZERO);
     loop {
-        last.drain(&never(), Duration::from_secs(60), late, |_| ()).await.unwrap();
+        last.drain(&never(), Duration::from_secs(60), later, |_| ()).await.unwrap();
         let left = store.backlog(&sink(SINK)).await.unwrap();
         assert_eq!(left.rejected, 0);
         if left.rows == 0 {
@@ -113,19 +118,20 @@ async fn live(seed: u64, faults: u8) {
                 let adopt = Duration::from_secs(if random.bool() { 0 } else { 10 });
                 let outbox = outbox(store, &graph, worker, adopt);
                 let stop = never();
-                let round = outbox.round(late(), &stop);
+                let round = outbox.round(later(), &stop);
                 let _ = tokio::time::timeout(Duration::from_millis(random.u64(5..200)), round).await;
             }
             8 => {
                 let _ = fan_out(store, worker).pass(&never()).await;
             }
             _ => {
-                workers[place] = Arc::new(loop {
-                    // A new process of the same name.
+                // A new process of the same name.
+                let reborn = loop {
                     if let Ok(store) = emitter::DynamoStore::open(table.params(worker)).await {
                         break store;
                     }
-                })
+                };
+                workers[place] = Arc::new(reborn);
             }
         }
     }

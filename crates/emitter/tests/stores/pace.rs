@@ -9,7 +9,7 @@ use emitter::{DynamoStore, StateStore};
 use crate::support::{NOW, clock, create, id, listed, logging, sealed};
 use crate::world::Table;
 
-const ROWS: usize = 1_000;
+const ROWS: usize = 400;
 
 fn calls(counted: &BTreeMap<String, usize>, operation: &str) -> usize {
     counted.get(operation).copied().unwrap_or_default()
