@@ -152,3 +152,67 @@ async fn parts_that_a_failed_save_has_left_are_removed_by_the_next_one() {
     assert_eq!(table.items("arn:aws:s3:::big", "part#").await.len(), count);
     assert_eq!(row(&store, &id("big")).await.state, state(&events));
 }
+
+#[tokio::test]
+async fn what_the_index_does_not_show_yet_is_pending_for_its_worker_all_the_same() {
+    let (table, store) = opened().await;
+    table.wire.fail("Query", Fault::EmptyIndex);
+    for name in ["app", "web"] {
+        save(&store, of(name, 0, &[create(name, 1)], Some(mark(NOW)))).await;
+    }
+    store.mark(&[id("web")], mark(NOW)).await.unwrap();
+    table.wire.fail("UpdateItem", Fault::LoseAnswer);
+    store.save(vec![of("new", 0, &[create("new", 1)], Some(mark(NOW)))]).await.unwrap_err();
+    table.wire.mend();
+    table.wire.fail("Query", Fault::EmptyIndex);
+    assert_eq!(store.backlog(&sink(SINK)).await.unwrap(), backlog(3, Some(NOW), 0));
+    assert_eq!(pending(&store, "worker", 0).await, [id("app"), id("new"), id("web")]);
+    for (name, version, verdict) in
+        [("app", 1, Settling::Rejected), ("web", 2, Settling::Superseded), ("new", 1, Settling::Superseded)]
+    {
+        let settlement = Settlement { resource: id(name), version, verdict };
+        assert_eq!(store.settle(&sink(SINK), vec![settlement]).await.unwrap(), 1, "{name}");
+    }
+    assert_eq!(store.backlog(&sink(SINK)).await.unwrap(), backlog(0, None, 1));
+    assert_eq!(pending(&store, "worker", i64::MAX).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_made_while_a_sink_joins_is_marked_for_it() {
+    let (table, store) = opened().await;
+    let colleague = table.again().await.open("colleague").await;
+    // The list is read before the row is made, and every row is marked in between.
+    table.wire.fail("UpdateItem", Fault::Slow);
+    let joining = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        colleague.add_sinks(&[listed("other", "one")], NOW).await.unwrap();
+        assert!(colleague.is_empty().await.unwrap(), "the row was to be made later");
+    };
+    let made = of("app", 0, &[create("app", 1)], Some(mark(NOW)));
+    let (saved, ()) = tokio::join!(store.save(vec![made]), joining);
+    assert_eq!(saved.unwrap(), [SaveOutcome::Saved(1)]);
+    let row = row(&colleague, &id("app")).await;
+    assert_eq!((row.version, row.marks.len()), (2, 2));
+    assert_eq!(colleague.backlog(&sink("other")).await.unwrap(), backlog(1, Some(NOW), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_saved_while_a_sink_is_forgotten_holds_nobody_up_and_loses_the_mark_at_the_next_save() {
+    let (table, store) = opened().await;
+    let colleague = table.again().await.open("colleague").await;
+    colleague.add_sinks(&[listed("other", "one")], NOW).await.unwrap();
+    table.wire.fail("UpdateItem", Fault::Slow);
+    let forgetting = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(colleague.forget_sink(&sink("other")).await.unwrap());
+    };
+    let made = of("app", 0, &[create("app", 1)], Some(mark(NOW)));
+    let (saved, ()) = tokio::join!(store.save(vec![made]), forgetting);
+    assert_eq!(saved.unwrap(), [SaveOutcome::Saved(1)]);
+    table.wire.mend();
+    // Its entry in the index is one of both sinks.
+    assert_eq!(pending(&colleague, "colleague", i64::MAX).await, [id("app")]);
+    assert_eq!(colleague.backlog(&sink(SINK)).await.unwrap(), backlog(1, Some(NOW), 0));
+    save(&colleague, of("app", 1, &[create("app", 2)], Some(mark(NOW)))).await;
+    assert_eq!(row(&store, &id("app")).await.marks.len(), 1);
+}

@@ -27,6 +27,10 @@ pub(crate) enum Fault {
     Fail,
     /// Of a batch, only the first key is read.
     Part,
+    /// An index that has not heard of anything yet.
+    EmptyIndex,
+    /// It takes a third of a second more.
+    Slow,
 }
 
 /// Which calls of an operation it strikes.
@@ -122,6 +126,7 @@ impl HttpConnector for Connector {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
         let fault = self.fault(target.rsplit('.').next().unwrap_or_default(), body);
+        let asks_index = body.windows(11).any(|word| word == b"\"IndexName\"");
         let inner = self.inner.clone();
         let reset = || ConnectorError::io("the connection was reset".into());
         HttpConnectorFuture::new(async move {
@@ -135,6 +140,12 @@ impl HttpConnector for Connector {
                 Some(Fault::Deny) => Ok(refusal(400, "AccessDeniedException", "is not authorized to perform")),
                 Some(Fault::Throttle) => Ok(refusal(400, "ThrottlingException", "Rate exceeded")),
                 Some(Fault::Fail) => Ok(refusal(500, "InternalServerError", "try again")),
+                Some(Fault::EmptyIndex) if asks_index => Ok(answer(200, &json!({ "Items": [], "Count": 0 }))),
+                Some(Fault::EmptyIndex) => inner.call(request).await,
+                Some(Fault::Slow) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(333)).await;
+                    inner.call(request).await
+                }
                 Some(Fault::Part) => in_part(&inner, request).await,
             }
         })
