@@ -162,7 +162,8 @@ impl StateStore for DynamoStore {
         let from = after.map_or_else(|| MEMBER.to_owned(), member_key);
         // "$" follows "#". The first one may be `after` itself.
         let range = [from.as_str(), "member$"];
-        let items = self.shared.table.range(account.as_str(), range, limit.saturating_add(1), "list members").await?;
+        let items =
+            self.shared.table.range(account.as_str(), range, true, limit.saturating_add(1), "list members").await?;
         let members = items.iter().filter_map(|item| text(item, SK)?.strip_prefix(MEMBER)).map(ResourceId::from);
         Ok(members.filter(|member| Some(member) != after).take(limit).collect())
     }

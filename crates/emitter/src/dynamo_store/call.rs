@@ -96,11 +96,13 @@ impl Table {
         self.call(send).await.map(drop).map_err(|error| self.failed(&error, what, "DeleteItem"))
     }
 
-    /// All items of a partition whose sort keys lie in the range, as they are now; at most `limit`.
+    /// The items of a partition whose sort keys lie in the range, as they are now, or no more than their keys; at most
+    /// `limit`.
     pub(super) async fn range(
         &self,
         pk: &str,
         [from, to]: [&str; 2],
+        keys_only: bool,
         limit: usize,
         what: &str,
     ) -> Result<Vec<Item>, StoreError> {
@@ -113,6 +115,7 @@ impl Table {
                 let query = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
                 let query = query.expression_attribute_values(":from", AttributeValue::S(from.to_owned()));
                 let query = query.expression_attribute_values(":to", AttributeValue::S(to.to_owned()));
+                let query = query.set_projection_expression(keys_only.then(|| "pk, sk".to_owned()));
                 query.set_exclusive_start_key(start.clone()).send()
             };
             let page = self.call(send).await.map_err(|error| self.failed(&error, what, "Query"))?;

@@ -88,7 +88,8 @@ impl Shared {
         now_ms: i64,
     ) -> Result<Vec<FanOut>, StoreError> {
         // Every account's ARN begins so, and nothing sorts after a tilde.
-        let items = self.table.range(FAN_OUTS, ["arn:", "arn:~"], ACCOUNTS_MOST, "look for changed accounts").await?;
+        let items =
+            self.table.range(FAN_OUTS, ["arn:", "arn:~"], false, ACCOUNTS_MOST, "look for changed accounts").await?;
         let mut claimed = Vec::new();
         for item in items {
             let account = ResourceId::from(needed(text(&item, SK), &item, SK)?);

@@ -94,7 +94,7 @@ impl Shared {
             self.own.observe_entry(resource, record);
         }
         if sweep.whole && is_all && sweep.worker == self.own.worker() {
-            self.own.is_complete(sweep.sink);
+            self.own.note_complete(sweep.sink);
         }
         self.asked.note(sweep.sink, |times| {
             times.swept = Some(begun);
