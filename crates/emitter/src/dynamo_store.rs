@@ -1,7 +1,9 @@
 //! The state store in a DynamoDB table.
 
 mod attributes;
+mod backlog;
 mod call;
+mod change;
 mod fan_outs;
 mod fault;
 mod item;
@@ -98,12 +100,6 @@ impl DynamoStore {
         let (seen, own, asked) = (Seen::new(cache_bytes), Own::new(&worker), Asked::default());
         Ok(Self { shared: Arc::new(Shared { table, generation, seen, own, asked, sweep_every }) })
     }
-
-    /// How many rows this worker remembers, and about how many bytes they take.
-    #[must_use]
-    pub fn remembered(&self) -> (usize, u64) {
-        self.shared.seen.size()
-    }
 }
 
 const CLAIMS: &str = "claims";
@@ -166,7 +162,8 @@ impl StateStore for DynamoStore {
         let from = after.map_or_else(|| MEMBER.to_owned(), member_key);
         // "$" follows "#". The first one may be `after` itself.
         let range = [from.as_str(), "member$"];
-        let items = self.shared.table.range(account.as_str(), range, limit.saturating_add(1), "list members").await?;
+        let items =
+            self.shared.table.range(account.as_str(), range, true, limit.saturating_add(1), "list members").await?;
         let members = items.iter().filter_map(|item| text(item, SK)?.strip_prefix(MEMBER)).map(ResourceId::from);
         Ok(members.filter(|member| Some(member) != after).take(limit).collect())
     }

@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
 use super::fault::Fault;
@@ -94,11 +96,13 @@ impl Table {
         self.call(send).await.map(drop).map_err(|error| self.failed(&error, what, "DeleteItem"))
     }
 
-    /// All items of a partition whose sort keys lie in the range, as they are now; at most `limit`.
+    /// The items of a partition whose sort keys lie in the range, as they are now, or no more than their keys; at most
+    /// `limit`.
     pub(super) async fn range(
         &self,
         pk: &str,
         [from, to]: [&str; 2],
+        keys_only: bool,
         limit: usize,
         what: &str,
     ) -> Result<Vec<Item>, StoreError> {
@@ -111,6 +115,7 @@ impl Table {
                 let query = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
                 let query = query.expression_attribute_values(":from", AttributeValue::S(from.to_owned()));
                 let query = query.expression_attribute_values(":to", AttributeValue::S(to.to_owned()));
+                let query = query.set_projection_expression(keys_only.then(|| "pk, sk".to_owned()));
                 query.set_exclusive_start_key(start.clone()).send()
             };
             let page = self.call(send).await.map_err(|error| self.failed(&error, what, "Query"))?;
@@ -128,4 +133,27 @@ impl Table {
 pub(super) async fn pause(tries: u32) {
     let bound = PAUSE_FIRST.saturating_mul(1 << tries.min(10)).min(PAUSE_MOST);
     tokio::time::sleep(bound.mul_f64(fastrand::f64())).await;
+}
+
+/// Does all of it, so much at once, and answers in order. When some of it fails, the rest is done all the same, and the
+/// failure is the one that matters most: what waiting cannot mend, else the first.
+pub(super) async fn all<'a, T, F>(work: impl Iterator<Item = F>) -> Result<Vec<T>, StoreError>
+where
+    T: Send + 'a,
+    F: Future<Output = Result<T, StoreError>> + Send + 'a,
+{
+    // Boxed: the compiler cannot tell that a stream of these futures holds for every lifetime.
+    let work: Vec<BoxFuture<'a, Result<T, StoreError>>> = work.map(|one| Box::pin(one) as _).collect();
+    let (mut done, mut cause) = (Vec::with_capacity(work.len()), None::<StoreError>);
+    let mut results = stream::iter(work).buffered(CALLS_MOST);
+    while let Some(result) = results.next().await {
+        match result {
+            Ok(one) => done.push(one),
+            Err(error) if cause.as_ref().is_none_or(|cause| cause.is_transient() && !error.is_transient()) => {
+                cause = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    cause.map_or(Ok(done), Err)
 }

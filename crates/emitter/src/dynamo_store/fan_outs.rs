@@ -1,5 +1,7 @@
 //! Changed accounts whose members are to be marked: few, all in one partition, and read consistently.
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use bucket_state::ResourceId;
 
 use super::Shared;
@@ -7,8 +9,6 @@ use super::item::{Item, SK, WRITE, key, needed, nonce, number, numeral, string, 
 use super::write::{Change, Outcome, Refusal};
 use crate::row::{PendingMark, Version};
 use crate::store::{FanOut, StoreError};
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
 const FAN_OUTS: &str = "fan-outs";
 /// More changed accounts than an organisation has (AWS's own limit is 10,000 and more on request).
@@ -88,7 +88,8 @@ impl Shared {
         now_ms: i64,
     ) -> Result<Vec<FanOut>, StoreError> {
         // Every account's ARN begins so, and nothing sorts after a tilde.
-        let items = self.table.range(FAN_OUTS, ["arn:", "arn:~"], ACCOUNTS_MOST, "look for changed accounts").await?;
+        let items =
+            self.table.range(FAN_OUTS, ["arn:", "arn:~"], false, ACCOUNTS_MOST, "look for changed accounts").await?;
         let mut claimed = Vec::new();
         for item in items {
             let account = ResourceId::from(needed(text(&item, SK), &item, SK)?);

@@ -8,8 +8,8 @@ use bucket_state::ResourceId;
 use super::record::Record;
 use crate::row::{SinkName, Version};
 
-/// About 30 MB. What does not fit is found in the index.
-const ROWS_MOST: usize = 100_000;
+/// For each sink, about 15 MB. What does not fit is found in the index, so one sink that is down costs the others nothing.
+const ROWS_MOST: usize = 50_000;
 
 /// A memory of own pending rows. It may name rows that are not pending any more, until they are read again.
 #[derive(Debug)]
@@ -116,9 +116,9 @@ impl Own {
     }
 
     /// The whole index was gone through.
-    pub(super) fn is_complete(&self, sink: &SinkName) {
+    pub(super) fn note_complete(&self, sink: &SinkName) {
         let mut memory = self.lock();
-        if memory.rows.len() < self.rows_most {
+        if memory.waiting.get(sink).is_none_or(|waiting| waiting.len() < self.rows_most) {
             memory.complete.insert(sink.clone());
         }
     }
@@ -137,15 +137,20 @@ impl Memory {
                 }
             }
         }
+        let Self { waiting, complete, .. } = self;
+        let remembered = since.into_iter().filter(|(name, since_ms)| {
+            let waiting = waiting.entry(name.clone()).or_default();
+            let fits = waiting.len() < rows_most;
+            if fits {
+                waiting.insert((*since_ms, resource.clone()));
+            } else {
+                complete.remove(name);
+            }
+            fits
+        });
+        let since: Vec<(SinkName, i64)> = remembered.collect();
         if since.is_empty() {
             return;
-        }
-        if self.rows.len() >= rows_most {
-            self.complete.clear();
-            return;
-        }
-        for (name, since_ms) in &since {
-            self.waiting.entry(name.clone()).or_default().insert((*since_ms, resource.clone()));
         }
         self.rows.insert(resource.clone(), Entry { version, since });
     }
@@ -180,9 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn more_rows_than_fit_are_left_to_the_index() {
+    fn rows_that_one_sink_has_too_many_of_are_left_to_the_index_and_those_of_others_are_not() {
         let own = Own { rows_most: 1, ..Own::new("me") };
-        own.is_complete(&SinkName::from("graph"));
+        let down = SinkName::from("down");
+        for name in ["third", "fourth"] {
+            own.suspect(&ResourceId::from(name), 1, std::iter::once(&down), 0);
+        }
+        assert_eq!(own.waiting(&down, 10).0.len(), 1);
+        own.note_complete(&SinkName::from("graph"));
         for (name, since_ms) in [("one", 1), ("other", 2)] {
             own.observe(&ResourceId::from(name), &record(1, Some(since_ms)));
         }

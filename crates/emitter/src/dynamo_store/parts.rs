@@ -54,7 +54,8 @@ impl Shared {
             _ => Vec::new(),
         };
         let range = ["part#", &format!("part#{:020}$", record.version)];
-        let items = self.table.range(resource.as_str(), range, LEFT_MOST, "look for parts of former states").await?;
+        let items =
+            self.table.range(resource.as_str(), range, true, LEFT_MOST, "look for parts of former states").await?;
         let left = items.iter().filter_map(|item| text(item, SK)).filter(|key| !named.iter().any(|named| named == key));
         for sort in left {
             self.table.delete(key(resource.as_str(), sort), "remove a part of a former state").await?;

@@ -6,28 +6,22 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bucket_state::ResourceId;
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream;
 use tokio::time::Instant;
 
 use super::Shared;
 use super::attributes::{name, read_marks};
-use super::call::CALLS_MOST;
+use super::call::all;
 use super::item::{Item, PK, text};
 use super::listing::SINKS_MOST;
-use super::record::{INDEX_SHARDS, Record, SinkMark, Waiting, index_key, set};
-use super::table::{PENDING_INDEX, REJECTED_INDEX};
+use super::record::{INDEX_SHARDS, Record, Waiting, index_key, set};
+use super::table::PENDING_INDEX;
 use crate::row::SinkName;
 use crate::store::{Backlog, PendingQuery, StoreError};
 
 /// A row that was saved while a sink was forgotten lies under a set that no longer is: all sets are asked this often.
 const DEEP_EVERY: Duration = Duration::from_secs(600);
-/// So many rows of others, or rejected ones, are not read again to find out whether the index is behind.
-const VERIFIED_MOST: usize = 1_000;
-/// A backlog of more rows than this is counted again only after a while: it is read from the index, row by row.
-const RECOUNTED_MOST: u64 = 10_000;
-const RECOUNT_AFTER: Duration = Duration::from_secs(60);
+/// Entries read at once: some 500 bytes each.
+pub(super) const PAGE: usize = 2_000;
 
 /// When the index was asked for a sink.
 #[derive(Debug, Default)]
@@ -36,18 +30,18 @@ pub(super) struct Asked {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Times {
+pub(super) struct Times {
     swept: Option<Instant>,
     deeply: Option<Instant>,
-    counted: Option<(Instant, Backlog)>,
+    pub(super) counted: Option<(Instant, Backlog)>,
 }
 
 impl Asked {
-    fn of(&self, sink: &SinkName) -> Times {
+    pub(super) fn of(&self, sink: &SinkName) -> Times {
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner).entry(sink.clone()).or_default().clone()
     }
 
-    fn note(&self, sink: &SinkName, note: impl FnOnce(&mut Times)) {
+    pub(super) fn note(&self, sink: &SinkName, note: impl FnOnce(&mut Times)) {
         note(self.sinks.lock().unwrap_or_else(PoisonError::into_inner).entry(sink.clone()).or_default());
     }
 }
@@ -91,20 +85,16 @@ impl Shared {
     async fn sweep(&self, sweep: Sweep<'_>, times: &Times) -> Result<Vec<(i64, ResourceId)>, StoreError> {
         let deep = sweep.whole || times.deeply.is_none_or(|deeply| deeply.elapsed() >= DEEP_EVERY);
         let (keys, begun) = (self.keys(sweep.sink, deep).await?, Instant::now());
-        let work: Vec<BoxFuture<'_, _>> =
-            keys.into_iter().map(|key| Box::pin(self.sweep_key(key, sweep)) as _).collect();
-        let swept: Vec<Result<_, StoreError>> = stream::iter(work).buffer_unordered(CALLS_MOST).collect().await;
         let (mut found, mut is_all) = (Vec::new(), true);
-        for swept in swept {
-            let (rows, all) = swept?;
-            is_all &= all;
+        for (rows, ended) in all(keys.into_iter().map(|key| self.sweep_key(key, sweep))).await? {
+            is_all &= ended;
             found.extend(rows);
         }
         for (resource, record) in &found {
             self.own.observe_entry(resource, record);
         }
         if sweep.whole && is_all && sweep.worker == self.own.worker() {
-            self.own.is_complete(sweep.sink);
+            self.own.note_complete(sweep.sink);
         }
         self.asked.note(sweep.sink, |times| {
             times.swept = Some(begun);
@@ -120,7 +110,7 @@ impl Shared {
         let (mut found, mut start) = (Vec::new(), None);
         let before = (!sweep.whole).then_some(sweep.others_before_ms);
         loop {
-            let (entries, next) = self.entries(&key, before, start).await?;
+            let (entries, next) = self.entries(&key, before, sweep.limit.clamp(1, PAGE), start).await?;
             for (resource, record) in entries {
                 let is_asked_for = waits(&record, sweep.sink).is_some_and(|waiting| {
                     waiting.worker == sweep.worker || waiting.mark.since_ms < sweep.others_before_ms
@@ -137,13 +127,13 @@ impl Shared {
     }
 
     /// The keys of the index under which rows pending for a sink lie. Usually in sets of listed sinks.
-    async fn keys(&self, sink: &SinkName, deep: bool) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn keys(&self, sink: &SinkName, deep: bool) -> Result<Vec<String>, StoreError> {
         let sets = self.sets(sink, deep).await?;
         let keys = sets.iter().flat_map(|set| (0..INDEX_SHARDS).map(move |shard| index_key(shard, set)));
         Ok(keys.collect())
     }
 
-    async fn sets(&self, sink: &SinkName, deep: bool) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn sets(&self, sink: &SinkName, deep: bool) -> Result<Vec<String>, StoreError> {
         let listing = self.table.listing().await?;
         let Some(slot) = listing.entry(sink).map(|entry| entry.slot) else { return Ok(Vec::new()) };
         let slots: Vec<u8> = if deep { (0..SINKS_MOST).collect() } else { listing.slots() };
@@ -156,10 +146,11 @@ impl Shared {
     }
 
     /// A page of the index: rows with nothing but their marks, and where the next page begins.
-    async fn entries(
+    pub(super) async fn entries(
         &self,
         key: &str,
         before_ms: Option<i64>,
+        limit: usize,
         start: Option<Item>,
     ) -> Result<(Vec<(ResourceId, Record)>, Option<Item>), StoreError> {
         let send = || {
@@ -173,6 +164,7 @@ impl Shared {
                     .expression_attribute_names("#since", name::SINCE)
                     .expression_attribute_values(":before", AttributeValue::N(before_ms.to_string())),
             };
+            let query = query.limit(i32::try_from(limit).unwrap_or(i32::MAX));
             query.set_exclusive_start_key(start.clone()).send()
         };
         let failed = |error| self.table.failed(&error, "look for pending rows", "Query");
@@ -184,96 +176,8 @@ impl Shared {
         let entries = page.items().iter().map(read).collect::<Result<_, StoreError>>()?;
         Ok((entries, page.last_evaluated_key.filter(|key| !key.is_empty())))
     }
-
-    /// Counts what the index and this worker's memory name. Own rows of which only one of them knows are read, since the
-    /// index may be behind; a few of others, too.
-    pub(super) async fn backlog(&self, sink: &SinkName) -> Result<Backlog, StoreError> {
-        let times = self.asked.of(sink);
-        if let Some((at, backlog)) = times.counted.filter(|(at, _)| at.elapsed() < RECOUNT_AFTER) {
-            tracing::trace!(ago = ?at.elapsed(), "a large backlog is not counted again yet");
-            return Ok(backlog);
-        }
-        let mut waiting = BTreeMap::new();
-        let mut doubted = BTreeSet::new();
-        let own: BTreeMap<ResourceId, i64> =
-            self.own.waiting(sink, usize::MAX).0.into_iter().map(|(since, resource)| (resource, since)).collect();
-        let mut others = Vec::new();
-        for key in self.keys(sink, true).await? {
-            let mut start = None;
-            loop {
-                let (entries, next) = self.entries(&key, None, start).await?;
-                for (resource, record) in entries {
-                    let Some(entry) = waits(&record, sink) else { continue };
-                    if own.contains_key(&resource) {
-                        waiting.insert(resource, entry.mark.since_ms);
-                    } else if entry.worker == self.own.worker() {
-                        doubted.insert(resource);
-                    } else {
-                        others.push((resource, entry.mark.since_ms));
-                    }
-                }
-                start = next;
-                if start.is_none() {
-                    break;
-                }
-            }
-        }
-        doubted.extend(own.into_keys().filter(|resource| !waiting.contains_key(resource)));
-        if others.len() <= VERIFIED_MOST {
-            doubted.extend(others.into_iter().map(|(resource, _)| resource));
-        } else {
-            waiting.extend(others);
-        }
-        for (resource, record) in self.looked_at(doubted).await? {
-            if let Some(found) = waits(&record, sink) {
-                waiting.insert(resource, found.mark.since_ms);
-            }
-        }
-        let rejected = self.rejected(sink).await?;
-        let backlog = Backlog { rows: waiting.len() as u64, oldest_ms: waiting.values().min().copied(), rejected };
-        let counted = (backlog.rows > RECOUNTED_MOST).then(|| (Instant::now(), backlog));
-        self.asked.note(sink, |times| times.counted = counted);
-        Ok(backlog)
-    }
-
-    async fn rejected(&self, sink: &SinkName) -> Result<u64, StoreError> {
-        let mut named: BTreeSet<ResourceId> = self.own.rejected(sink).into_iter().collect();
-        for set in self.sets(sink, true).await? {
-            let mut start = None;
-            loop {
-                let send = || {
-                    let query = self.table.client.query().table_name(&self.table.name).index_name(REJECTED_INDEX);
-                    let query = query.key_condition_expression("#rejected = :rejected");
-                    let query = query.expression_attribute_names("#rejected", name::REJECTED);
-                    let query = query.expression_attribute_values(":rejected", AttributeValue::S(set.clone()));
-                    query.set_exclusive_start_key(start.clone()).send()
-                };
-                let failed = |error| self.table.failed(&error, "look for rejected rows", "Query");
-                let page = self.table.call(send).await.map_err(failed)?;
-                named.extend(page.items().iter().filter_map(|item| text(item, PK)).map(ResourceId::from));
-                start = page.last_evaluated_key.filter(|key| !key.is_empty());
-                if start.is_none() {
-                    break;
-                }
-            }
-        }
-        if named.len() > VERIFIED_MOST {
-            return Ok(named.len() as u64);
-        }
-        let is_rejected = |record: &Record| {
-            record.marks.get(sink).is_some_and(|mark: &SinkMark| mark.rejected == Some(record.version))
-        };
-        Ok(self.looked_at(named).await?.values().filter(|record| is_rejected(record)).count() as u64)
-    }
-
-    /// Rows as they are now; they do not push others out of the memory of bases.
-    async fn looked_at(&self, resources: BTreeSet<ResourceId>) -> Result<BTreeMap<ResourceId, Record>, StoreError> {
-        let rows = self.table.rows(&resources).await?;
-        rows.iter().for_each(|(resource, record)| self.own.observe(resource, record));
-        Ok(rows)
-    }
 }
 
-fn waits<'a>(record: &'a Record, sink: &SinkName) -> Option<&'a Waiting> {
+pub(super) fn waits<'a>(record: &'a Record, sink: &SinkName) -> Option<&'a Waiting> {
     record.marks.get(sink).and_then(|mark| mark.waiting.as_ref())
 }

@@ -5,21 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bucket_state::{Kind, ResourceId, ResourceState};
-use futures::StreamExt;
-use futures::stream;
 
 use super::Shared;
-use super::call::CALLS_MOST;
+use super::call::all;
 use super::fan_outs::FanOutRow;
 use super::item::{Item, key};
 use super::listing::Listing;
-use super::record::{Effect, Kept, Record};
+use super::record::{Kept, Record};
 use super::write::{Outcome, Refusal};
-use crate::row::{PendingMark, SinkName, Version};
-use crate::store::{Save, SaveOutcome, Settlement, StoreError};
+use crate::row::PendingMark;
+use crate::store::{Save, SaveOutcome, StoreError};
 
 /// How often a write that others came before is made anew: the marks of a row are settled by one worker for each sink.
-const REDONE_MOST: usize = 20;
+pub(super) const REDONE_MOST: usize = 20;
 
 /// Rows beside a saved one, which are written with it or not at all.
 #[derive(Default)]
@@ -27,6 +25,9 @@ struct Beside {
     former: Option<(ResourceId, Option<Record>)>,
     fan_out: Option<Option<FanOutRow>>,
 }
+
+/// A row that was made, and its mark.
+type Made = (ResourceId, PendingMark);
 
 impl Shared {
     pub(super) async fn save(&self, saves: Vec<Save>) -> Result<Vec<SaveOutcome>, StoreError> {
@@ -54,11 +55,7 @@ impl Shared {
                 saved
             }
         });
-        // Boxed: nothing is known of a stream's items for every lifetime.
-        let work: Vec<futures::future::BoxFuture<'_, _>> = work.map(|one| Box::pin(one) as _).collect();
-        let saved: Vec<Result<(SaveOutcome, Option<(ResourceId, PendingMark)>), StoreError>> =
-            stream::iter(work).buffered(CALLS_MOST).collect().await;
-        let saved = first_cause(saved)?;
+        let saved: Vec<(SaveOutcome, Option<Made>)> = all(work).await?;
         let made: BTreeMap<ResourceId, PendingMark> = saved.iter().filter_map(|(_, made)| made.clone()).collect();
         if !made.is_empty() {
             self.mark_made(&made, &listing).await?;
@@ -86,7 +83,7 @@ impl Shared {
         save: Save,
         base: Option<Arc<Record>>,
         listing: &Listing,
-    ) -> Result<(SaveOutcome, Option<(ResourceId, PendingMark)>), StoreError> {
+    ) -> Result<(SaveOutcome, Option<Made>), StoreError> {
         let resource = save.resource.clone();
         let mut base = base.map(|base| (*base).clone());
         if base.as_ref().map_or(0, |base| base.version) != save.based_on {
@@ -217,133 +214,21 @@ impl Shared {
         self.table.put(item, &format!("list {resource} as a member of {account}")).await
     }
 
-    fn landed(&self, resource: &ResourceId, base: Option<&Record>, record: &Record) {
+    pub(super) fn landed(&self, resource: &ResourceId, base: Option<&Record>, record: &Record) {
         self.seen.wrote(resource, base, record);
         self.own.observe(resource, record);
     }
 
-    fn outdone(&self, resource: &ResourceId) -> StoreError {
+    pub(super) fn outdone(&self, resource: &ResourceId) -> StoreError {
         self.table.unavailable(&format!("{resource} was written by others at each of {REDONE_MOST} tries"))
-    }
-
-    /// Rows as this worker knows them, else as they are: whoever changes one finds out.
-    async fn known(
-        &self,
-        resources: &[ResourceId],
-        is_good: impl Fn(usize, Version) -> bool,
-    ) -> Result<Vec<Option<Arc<Record>>>, StoreError> {
-        let known = |(place, resource): (usize, &ResourceId)| {
-            self.seen.get(resource).filter(|record| is_good(place, record.version))
-        };
-        let mut known: Vec<_> = resources.iter().enumerate().map(known).collect();
-        let unknown = resources.iter().zip(&known).filter(|(_, known)| known.is_none());
-        let read = self.records(&unknown.map(|(resource, _)| resource.clone()).collect()).await?;
-        for (resource, known) in resources.iter().zip(&mut known) {
-            if known.is_none() {
-                *known = read.get(resource).cloned();
-            }
-        }
-        Ok(known)
-    }
-
-    pub(super) async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError> {
-        let known = self.known(resources, |_, _| true).await?;
-        let listing = &self.table.listing().await?;
-        let stored = resources.iter().zip(known).filter_map(|(resource, known)| Some((resource, known?)));
-        let change = |record: &mut Record, listing: &Listing| {
-            record.version += 1;
-            record.mark(listing, mark, self.own.worker());
-            Effect::Cleared
-        };
-        let work = stored.map(|(resource, known)| self.change_row(resource, known, Some(listing), change));
-        let work: Vec<futures::future::BoxFuture<'_, _>> = work.map(|one| Box::pin(one) as _).collect();
-        let marked: Vec<Result<Effect, StoreError>> = stream::iter(work).buffer_unordered(CALLS_MOST).collect().await;
-        let marked = first_cause(marked)?;
-        Ok(marked.iter().filter(|effect| **effect == Effect::Cleared).count() as u64)
-    }
-
-    pub(super) async fn settle(&self, sink: &SinkName, settlements: &[Settlement]) -> Result<usize, StoreError> {
-        let resources: Vec<ResourceId> = settlements.iter().map(|settlement| settlement.resource.clone()).collect();
-        let known = self.known(&resources, |place, version| version >= settlements[place].version).await?;
-        let stored = settlements.iter().zip(known).filter_map(|(settlement, known)| Some((settlement, known?)));
-        let work = stored.map(|(settlement, known)| {
-            let change = |record: &mut Record, _: &Listing| record.settle(sink, settlement);
-            self.change_row(&settlement.resource, known, None, change)
-        });
-        let work: Vec<futures::future::BoxFuture<'_, _>> = work.map(|one| Box::pin(one) as _).collect();
-        let settled: Vec<Result<Effect, StoreError>> = stream::iter(work).buffer_unordered(CALLS_MOST).collect().await;
-        let settled = first_cause(settled)?;
-        Ok(settled.iter().filter(|effect| **effect == Effect::Cleared).count())
-    }
-
-    /// Changes all but the state of a row, until it lands on the row that it was made of. `listing` is read again with
-    /// the row, unless the change needs none.
-    pub(super) async fn change_row(
-        &self,
-        resource: &ResourceId,
-        known: Arc<Record>,
-        listing: Option<&Listing>,
-        change: impl Fn(&mut Record, &Listing) -> Effect,
-    ) -> Result<Effect, StoreError> {
-        let nobody = Listing::default();
-        let (mut base, mut anew) = ((*known).clone(), None::<Listing>);
-        for _ in 0..REDONE_MOST {
-            let mut next = base.clone();
-            let effect = change(&mut next, anew.as_ref().or(listing).unwrap_or(&nobody));
-            if effect == Effect::Nothing {
-                self.own.observe(resource, &base);
-                return Ok(effect);
-            }
-            let write = next.change_from(Some(&base), resource);
-            match self.table.write(&[write], &format!("mark {resource}")).await {
-                Ok(Outcome::Landed) => {
-                    self.landed(resource, Some(&base), &next);
-                    return Ok(effect);
-                }
-                Ok(Outcome::Refused(refusals)) => match as_it_is(refusals.into_iter().next(), Some(&base))? {
-                    Some(now) => base = now,
-                    None => return Ok(Effect::Nothing),
-                },
-                Err(error) => {
-                    self.seen.forget(resource);
-                    if next.version != base.version {
-                        let waiting =
-                            next.marks.iter().filter(|(_, mark)| mark.waiting.is_some()).map(|(name, _)| name);
-                        let since = next.pending(resource).map_or(0, |(_, since)| since);
-                        self.own.suspect(resource, base.version, waiting, since);
-                    }
-                    return Err(error);
-                }
-            }
-            if listing.is_some() {
-                anew = Some(self.table.listing().await?);
-            }
-        }
-        Err(self.outdone(resource))
     }
 }
 
 /// A row after a refused write.
-fn as_it_is(refusal: Option<Refusal>, seen: Option<&Record>) -> Result<Option<Record>, StoreError> {
+pub(super) fn as_it_is(refusal: Option<Refusal>, seen: Option<&Record>) -> Result<Option<Record>, StoreError> {
     match refusal {
         None | Some(Refusal::None) => Ok(seen.cloned()),
         Some(Refusal::Moved(item)) => Record::read(&item).map(Some),
         Some(Refusal::Gone) => Ok(None),
     }
-}
-
-/// All of them, or the failure that matters most: what waiting cannot mend, else the first.
-pub(super) fn first_cause<T>(results: Vec<Result<T, StoreError>>) -> Result<Vec<T>, StoreError> {
-    let mut cause: Option<StoreError> = None;
-    let mut done = Vec::with_capacity(results.len());
-    for result in results {
-        match result {
-            Ok(one) => done.push(one),
-            Err(error) if cause.as_ref().is_none_or(|cause| cause.is_transient() && !error.is_transient()) => {
-                cause = Some(error);
-            }
-            Err(_) => {}
-        }
-    }
-    cause.map_or(Ok(done), Err)
 }

@@ -85,9 +85,40 @@ impl Seen {
     pub(super) fn forget(&self, resource: &ResourceId) {
         self.rows.remove(resource);
     }
+}
 
-    /// Rows and bytes kept.
-    pub(super) fn size(&self) -> (usize, u64) {
-        (self.rows.len(), self.rows.weight())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(version: Version, bytes: usize) -> Arc<Record> {
+        let state = Some(Kept::Here(vec![7; bytes].into()));
+        Arc::new(Record { version, write: version.to_string(), state, ..Record::default() })
+    }
+
+    #[test]
+    fn ten_thousand_rows_stay_under_the_bound_and_the_last_ones_are_known() {
+        let most = 8 << 20;
+        let seen = Seen::new(most);
+        for number in 0..10_000 {
+            let resource = ResourceId::bucket("eu-west-1", &format!("bucket-{number}"));
+            seen.keep(&resource, record(1, 1_000 + number % 3_000));
+            assert!(seen.rows.weight() <= most as u64, "{} bytes after {number} rows", seen.rows.weight());
+            assert!(seen.at(&resource, 1).is_some(), "a row is known until others push it out: {number}");
+        }
+        assert!(seen.rows.len() > 2_000, "{} rows", seen.rows.len());
+    }
+
+    #[test]
+    fn an_older_read_does_not_replace_what_is_known_and_a_write_on_another_row_forgets_it() {
+        let (seen, row) = (Seen::new(1 << 20), ResourceId::from("row"));
+        seen.keep(&row, record(5, 10));
+        seen.keep(&row, record(4, 10));
+        assert_eq!(seen.get(&row).map(|record| record.version), Some(5));
+        let marked = Record { version: 6, write: "6".into(), ..Record::default() };
+        seen.wrote(&row, Some(&record(5, 10)), &marked);
+        assert_eq!(seen.base(&row).map(|record| record.version), Some(6), "its state is the one before");
+        seen.wrote(&row, Some(&record(5, 10)), &marked);
+        assert_eq!(seen.get(&row), None, "whose state this is nobody knows");
     }
 }

@@ -5,16 +5,12 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bucket_state::ResourceId;
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use futures::stream;
 
 use super::Shared;
-use super::call::CALLS_MOST;
+use super::call::all;
 use super::item::{Item, PK, STATE, text};
 use super::listing::{Listing, Stage};
 use super::record::{Effect, Record};
-use super::save::first_cause;
 use crate::row::SinkName;
 use crate::store::{ListedSink, StoreError};
 
@@ -128,9 +124,7 @@ impl Shared {
             let work = rows
                 .iter()
                 .map(|(resource, record)| self.change_row(resource, Arc::clone(record), Some(&listing), change));
-            let work: Vec<BoxFuture<'_, _>> = work.map(|one| Box::pin(one) as _).collect();
-            let done: Vec<Result<Effect, StoreError>> = stream::iter(work).buffer_unordered(CALLS_MOST).collect().await;
-            let done = first_cause(done)?;
+            let done = all(work).await?;
             changed += done.iter().filter(|effect| **effect == Effect::Cleared).count() as u64;
             start = next;
             if start.is_none() {

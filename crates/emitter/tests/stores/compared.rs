@@ -49,7 +49,7 @@ async fn view(store: &dyn StateStore) -> View {
 /// One operation; what it answers, in words.
 #[derive(Clone, Debug)]
 enum Step {
-    Save(Save),
+    Save(Box<Save>),
     Settle(SinkName, Settlement),
     Mark(ResourceId, PendingMark),
     MarkAll(Option<SinkName>, i64),
@@ -79,7 +79,7 @@ fn step(random: &mut Rng, now_ms: i64, versions: &[u64], listed: &[SinkName]) ->
             save.account = (!is_account).then(|| accounts[random.usize(..2)].clone());
             let former = accounts.into_iter().find(|account| Some(account) != save.account.as_ref());
             save.former_account = former.filter(|_| !is_account && random.u8(..5) == 0);
-            Step::Save(Save { resource, ..save })
+            Step::Save(Box::new(Save { resource, ..save }))
         }
         45..75 => {
             let verdict = match random.u8(..5) {
@@ -101,7 +101,7 @@ fn step(random: &mut Rng, now_ms: i64, versions: &[u64], listed: &[SinkName]) ->
 
 async fn does(store: &dyn StateStore, step: Step, claims: &mut Vec<emitter::FanOut>) -> String {
     match step {
-        Step::Save(save) => format!("{:?}", store.save(vec![save]).await.unwrap()),
+        Step::Save(save) => format!("{:?}", store.save(vec![*save]).await.unwrap()),
         Step::Settle(name, settlement) => store.settle(&name, vec![settlement]).await.unwrap().to_string(),
         Step::Mark(resource, mark) => store.mark(&[resource], mark).await.unwrap().to_string(),
         Step::MarkAll(name, now_ms) => store.mark_all(name.as_ref(), now_ms).await.unwrap().to_string(),

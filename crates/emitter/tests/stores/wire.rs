@@ -1,6 +1,6 @@
 //! The connection to DynamoDB, with faults on demand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{
@@ -27,6 +27,19 @@ pub(crate) enum Fault {
     Fail,
     /// Of a batch, only the first key is read.
     Part,
+    /// An index that has not heard of anything yet.
+    EmptyIndex,
+    /// It takes a third of a second more.
+    Slow,
+}
+
+/// Which calls of an operation it strikes.
+#[derive(Clone, Copy, Debug)]
+enum Rate {
+    /// So many in a hundred.
+    Percent(u8),
+    /// Each that was not made before.
+    FirstTry,
 }
 
 #[derive(Clone, Debug)]
@@ -38,8 +51,9 @@ pub(crate) struct Wire {
 #[derive(Debug, Default)]
 struct State {
     calls: BTreeMap<String, usize>,
-    /// Operation, fault, and how many of its calls in a hundred.
-    faults: Vec<(&'static str, Fault, u8)>,
+    faults: Vec<(&'static str, Fault, Rate)>,
+    /// What was asked for since faults strike the first try.
+    tried: BTreeSet<Vec<u8>>,
     random: Option<fastrand::Rng>,
 }
 
@@ -55,7 +69,12 @@ impl Wire {
 
     /// From now on, so many calls in a hundred fail so.
     pub(crate) fn sometimes(&self, operation: &'static str, fault: Fault, percent: u8) {
-        self.state.lock().unwrap().faults.push((operation, fault, percent));
+        self.state.lock().unwrap().faults.push((operation, fault, Rate::Percent(percent)));
+    }
+
+    /// From now on, each call of this operation fails so, and its repetition does not.
+    pub(crate) fn at_first(&self, operation: &'static str, fault: Fault) {
+        self.state.lock().unwrap().faults.push((operation, fault, Rate::FirstTry));
     }
 
     pub(crate) fn seed(&self, seed: u64) {
@@ -63,7 +82,9 @@ impl Wire {
     }
 
     pub(crate) fn mend(&self) {
-        self.state.lock().unwrap().faults.clear();
+        let mut state = self.state.lock().unwrap();
+        state.faults.clear();
+        state.tried.clear();
     }
 
     /// How often each operation was called since this was asked last.
@@ -86,20 +107,26 @@ struct Connector {
 }
 
 impl Connector {
-    fn fault(&self, operation: &str) -> Option<Fault> {
+    fn fault(&self, operation: &str, body: &[u8]) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
         *state.calls.entry(operation.to_owned()).or_default() += 1;
-        let State { faults, random, .. } = &mut *state;
+        let State { faults, random, tried, .. } = &mut *state;
         let random = random.get_or_insert_with(|| fastrand::Rng::with_seed(1));
-        let strikes = |(fails, _, percent): &&(&str, Fault, u8)| *fails == operation && random.u8(..100) < *percent;
-        faults.iter().find(strikes).map(|(_, fault, _)| *fault)
+        let mut of_it = faults.iter().filter(|(fails, _, _)| *fails == operation);
+        let strikes = |(_, _, rate): &&(&str, Fault, Rate)| match rate {
+            Rate::Percent(percent) => random.u8(..100) < *percent,
+            Rate::FirstTry => tried.insert(body.to_vec()),
+        };
+        of_it.find(strikes).map(|(_, fault, _)| *fault)
     }
 }
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let fault = self.fault(target.rsplit('.').next().unwrap_or_default());
+        let body = request.body().bytes().unwrap_or_default();
+        let fault = self.fault(target.rsplit('.').next().unwrap_or_default(), body);
+        let asks_index = body.windows(11).any(|word| word == b"\"IndexName\"");
         let inner = self.inner.clone();
         let reset = || ConnectorError::io("the connection was reset".into());
         HttpConnectorFuture::new(async move {
@@ -113,6 +140,12 @@ impl HttpConnector for Connector {
                 Some(Fault::Deny) => Ok(refusal(400, "AccessDeniedException", "is not authorized to perform")),
                 Some(Fault::Throttle) => Ok(refusal(400, "ThrottlingException", "Rate exceeded")),
                 Some(Fault::Fail) => Ok(refusal(500, "InternalServerError", "try again")),
+                Some(Fault::EmptyIndex) if asks_index => Ok(answer(200, &json!({ "Items": [], "Count": 0 }))),
+                Some(Fault::EmptyIndex) => inner.call(request).await,
+                Some(Fault::Slow) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(333)).await;
+                    inner.call(request).await
+                }
                 Some(Fault::Part) => in_part(&inner, request).await,
             }
         })

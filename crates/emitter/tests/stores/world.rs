@@ -107,8 +107,17 @@ impl World {
 
 impl Table {
     pub(crate) async fn new() -> Self {
-        static SERVER: OnceLock<MinistackServer> = OnceLock::new();
         static TABLES: AtomicU32 = AtomicU32::new(0);
+        Self::named(format!("states-{}", TABLES.fetch_add(1, Ordering::Relaxed))).await
+    }
+
+    /// The same table over a connection with faults of its own.
+    pub(crate) async fn again(&self) -> Self {
+        Self::named(self.name.clone()).await
+    }
+
+    async fn named(name: String) -> Self {
+        static SERVER: OnceLock<MinistackServer> = OnceLock::new();
         let start = || SERVER.get_or_init(|| MinistackServer::start().unwrap()).endpoint();
         let endpoint = tokio::task::spawn_blocking(start).await.unwrap();
         let wire = Wire::new(aws_smithy_http_client::Builder::new().build_http());
@@ -118,7 +127,6 @@ impl Table {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("x", "x", None, None, "test"))
             .endpoint_url(endpoint);
-        let name = format!("states-{}", TABLES.fetch_add(1, Ordering::Relaxed));
         Self { client: Client::from_conf(config.build()), wire, name }
     }
 
