@@ -4,7 +4,7 @@
 //! holds the account's claim, and a turn goes
 //!
 //! ```text
-//! begin: claim free ─▶ start a job ─▶ set the claim to it     (lost: abort the job)
+//! begin: claim free ─▶ hold it ─▶ start a job ─▶ tell it      (lost: abort the job)
 //!        rows are read from here on
 //! replace: upload, chunk by chunk; each counts the claim up   (lost: abort the job)
 //! commit: count the claim up ─▶ finalize ─▶ poll to the end
@@ -218,31 +218,20 @@ impl JupiterOne {
     async fn free(&self, store: &dyn StateStore, state: &mut State) -> Result<Option<Option<String>>, OutboxError> {
         let Some(text) = store.claim(&self.fence).await? else { return Ok(Some(None)) };
         let words = Words::read(&text);
-        let Some(job) = &words.job else {
+        if !words.held {
             state.sighting.forget();
             self.client.pace.lock().await.inherit(words.debt());
             return Ok(Some(Some(text)));
-        };
-        let seen_for = state.sighting.of(&text);
-        if seen_for >= JOB_DEADLINE {
-            tracing::warn!(
-                account = self.client.account,
-                job,
-                worker = words.worker,
-                "the claim of a worker that is gone: its job is aborted"
-            );
-            match self.client.abort(job, "its worker is gone").await {
-                // One that is done cannot be aborted: it is asked for below.
-                Ok(()) | Err(Trouble::NoJob | Trouble::NotAwaiting | Trouble::Refused(_)) => {}
-                Err(trouble) => return Err(self.error(trouble).into()),
-            }
-        } else if !state.sighting.is_due(ASK_EVERY) {
-            return Ok(None);
         }
-        match self.client.status(job).await {
-            Ok(found) if !found.is_done() => return Ok(None),
-            Ok(_) | Err(Trouble::NoJob) => {}
-            Err(trouble) => return Err(self.error(trouble).into()),
+        let is_old = state.sighting.of(&text) >= JOB_DEADLINE;
+        // One whose job was never told has none that will ever be finalized.
+        let is_over = match &words.job {
+            Some(job) if is_old || state.sighting.is_due(ASK_EVERY) => self.is_over(job, is_old, &words.worker).await?,
+            Some(_) => false,
+            None => is_old,
+        };
+        if !is_over {
+            return Ok(None);
         }
         let mut pace = self.client.pace.lock().await;
         let spent = pace.all();
@@ -252,7 +241,26 @@ impl JupiterOne {
         Ok(Some(Some(text)))
     }
 
-    /// Starts a job on the scope and claims the account for it; nothing where another worker was faster.
+    /// Whether the job of a claim that stands still has ended. That of a worker that is taken for dead is aborted first.
+    async fn is_over(&self, job: &str, is_old: bool, worker: &str) -> Result<bool, OutboxError> {
+        if is_old {
+            let account = &self.client.account;
+            tracing::warn!(account, job, worker, "the claim of a worker that is gone: its job is aborted");
+            match self.client.abort(job, "its worker is gone").await {
+                // One that is finalizing or done cannot be aborted: how it is, is asked below.
+                Ok(()) | Err(Trouble::NoJob | Trouble::NotAwaiting | Trouble::Refused(_)) => {}
+                Err(trouble) => return Err(self.error(trouble).into()),
+            }
+        }
+        match self.client.status(job).await {
+            Ok(found) => Ok(found.is_done()),
+            Err(Trouble::NoJob) => Ok(true),
+            Err(trouble) => Err(self.error(trouble).into()),
+        }
+    }
+
+    /// Claims the account, starts a job on the scope, and says so; nothing where another worker was faster. That the
+    /// claim is held before the job is started saves requests; what fences is that the job is told before rows are read.
     async fn claim(
         &self,
         store: &dyn StateStore,
@@ -260,20 +268,43 @@ impl JupiterOne {
         scope: &str,
         stop: &CancellationToken,
     ) -> Result<Option<(String, Words)>, OutboxError> {
-        let mode = if self.params.mode == Mode::Diff { "DIFF" } else { "PATCH" };
-        let job = self.client.start(scope, mode, stop).await.map_err(|trouble| self.error(trouble))?.id;
-        let words = Words {
+        let mut words = Words {
             worker: self.params.worker.clone(),
-            job: Some(job.clone()),
+            held: true,
+            job: None,
             scope: Some(scope.to_owned()),
-            beat: 0,
+            // No two holders ever write the same words.
+            beat: seen.map_or(0, |seen| Words::read(seen).beat) + 1,
             debt_ms: self.debt_ms().await,
         };
-        if store.swap_claim(&self.fence, seen, &words.text()).await? {
+        if !store.swap_claim(&self.fence, seen, &words.text()).await? {
+            return Ok(None);
+        }
+        let mode = if self.params.mode == Mode::Diff { "DIFF" } else { "PATCH" };
+        let job = match self.client.start(scope, mode, stop).await {
+            Ok(job) => job.id,
+            Err(trouble) => {
+                self.let_go(store, &words).await;
+                return Err(self.error(trouble).into());
+            }
+        };
+        let held = words.text();
+        words.job = Some(job.clone());
+        words.beat += 1;
+        if store.swap_claim(&self.fence, Some(&held), &words.text()).await? {
             return Ok(Some((job, words)));
         }
-        self.give_up(&job, "another worker was faster").await;
+        self.give_up(&job, "another worker has taken the claim over").await;
         Ok(None)
+    }
+
+    async fn let_go(&self, store: &dyn StateStore, held: &Words) {
+        let beat = held.beat + 1;
+        let free = Words { held: false, job: None, scope: None, beat, debt_ms: self.debt_ms().await, ..held.clone() };
+        if let Err(error) = store.swap_claim(&self.fence, Some(&held.text()), &free.text()).await {
+            let account = &self.client.account;
+            tracing::warn!(%error, account, "the claim could not be freed; it is when it has stood still for long");
+        }
     }
 
     async fn debt_ms(&self) -> u64 {
@@ -452,9 +483,6 @@ impl GraphSink for JupiterOne {
         if !open.is_done() {
             self.give_up(&open.job, "its turn has failed").await;
         }
-        let free = Words { job: None, scope: None, debt_ms: self.debt_ms().await, ..open.words.clone() };
-        if let Err(error) = store.swap_claim(&self.fence, Some(&open.words.text()), &free.text()).await {
-            tracing::warn!(%error, account = self.client.account, "the claim could not be freed; it is when it has stood still for long");
-        }
+        self.let_go(store, &open.words).await;
     }
 }

@@ -46,11 +46,16 @@ fn test() -> Result<()> {
     install::install()?;
     install::require_browser()?;
     let mut tests = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
-    if let Ok(folder) = std::env::var("TRAILGRAPH_REAL_RECORDS") {
-        println!("real CloudTrail records are read from {folder}");
-        tests.extend(["--features", "trailgraph/real-records"]);
-    } else {
-        println!("TRAILGRAPH_REAL_RECORDS is not set: the tests on real CloudTrail records are left out");
+    for (variable, what, feature) in [
+        ("TRAILGRAPH_REAL_RECORDS", "real CloudTrail records", "trailgraph/real-records"),
+        ("TRAILGRAPH_RECORDINGS", "recordings of real JupiterOne clients", "emitter/recordings"),
+    ] {
+        if let Ok(folder) = std::env::var(variable) {
+            println!("{what} are read from {folder}");
+            tests.extend(["--features", feature]);
+        } else {
+            println!("{variable} is not set: the tests on {what} are left out");
+        }
     }
     // Tests run the examples as programs; as targets of the tests they would be built as tests.
     cargo(&["build", "--workspace", "--examples"])?;

@@ -11,7 +11,10 @@ use tokio::time::Instant;
 pub(crate) struct Words {
     /// Who wrote it; for people.
     pub(crate) worker: String,
-    /// The job that is open; free where there is none.
+    /// Whether it is held; else it is free.
+    #[serde(default)]
+    pub(crate) held: bool,
+    /// The job that is open; none while it is being started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<String>,
     /// The job's scope; for people.

@@ -17,7 +17,7 @@ pub fn sink_name(url: &GraphUrl, args: &StateArgs) -> SinkName {
         GraphUrl::Sqlite(path) => return of_file(&path.0),
         GraphUrl::JupiterOne(patched) => {
             let args = &args.jupiterone;
-            let host = args.jupiterone_url.split_once("://").map_or(args.jupiterone_url.as_str(), |(_, host)| host);
+            let host = host_of(&args.jupiterone_url);
             let account = args.jupiterone_account.as_deref().unwrap_or("routed");
             let scope = match (patched, args.jupiterone_scope) {
                 (Some(scope), _) => format!("patch/{scope}"),
@@ -28,13 +28,18 @@ pub fn sink_name(url: &GraphUrl, args: &StateArgs) -> SinkName {
         }
         // However it is reached and encrypted, it is the same graph.
         GraphUrl::Bolt(url) => {
-            let host = url.split_once("://").map_or(url.as_str(), |(_, host)| host).trim_end_matches('/');
+            let host = host_of(url).trim_end_matches('/');
             let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
             let port = if has_port { String::new() } else { format!(":{BOLT_PORT}") };
             format!("bolt:{}{port}/{}", host.to_ascii_lowercase(), args.bolt.bolt_database)
         }
     };
     SinkName::from(name.as_str())
+}
+
+/// A URL without its scheme.
+pub(super) fn host_of(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, host)| host)
 }
 
 /// One name for one file, however its path is spelled.
@@ -48,7 +53,7 @@ pub fn of_file(path: &Path) -> SinkName {
 #[must_use]
 pub fn statuses(name: &str) -> &'static [&'static str] {
     match name.split_once(':') {
-        Some(("jupiterone", _)) => &[],
+        Some(("jupiterone", _)) => &emitter::JUPITERONE_STATUSES,
         Some(("bolt", _)) => &emitter::BOLT_STATUSES,
         _ => &[],
     }

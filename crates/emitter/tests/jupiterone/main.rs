@@ -1,0 +1,14 @@
+//! The graph in JupiterOne, against its contract: failures, claims, pace, shapes.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
+
+mod burst;
+mod claims;
+mod failures;
+mod requests;
+mod routing;
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
+mod wire;
+mod world;
