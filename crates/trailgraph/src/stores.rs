@@ -86,7 +86,7 @@ impl Stores {
                     );
                 }
                 GraphUrl::Bolt(url) => {
-                    sinks.push(Arc::new(bolt(url, &args.state.bolt, name, metrics).await.map_err(wrong)?))
+                    sinks.push(Arc::new(bolt(url, &args.state.bolt, name, metrics).await.map_err(wrong)?));
                 }
             }
         }

@@ -7,6 +7,7 @@ mod claims;
 mod failures;
 mod requests;
 mod routing;
+mod served;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
