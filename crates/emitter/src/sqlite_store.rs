@@ -205,10 +205,8 @@ impl StateStore for SqliteStore {
         let (sink, worker) = (sink.cloned(), self.worker.clone());
         self.with(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let sinks = match sink {
-                Some(sink) => vec![sink],
-                None => listed_sinks(&transaction)?,
-            };
+            let mut sinks = listed_sinks(&transaction)?;
+            sinks.retain(|listed| sink.as_ref().is_none_or(|sink| sink == listed));
             let marked = if sinks.is_empty() { 0 } else { mark_every_row(&transaction, &sinks, now_ms, &worker)? };
             transaction.commit()?;
             Ok(marked)

@@ -138,7 +138,7 @@ pub trait StateStore: Send + Sync {
     async fn mark(&self, resources: &[ResourceId], mark: PendingMark) -> Result<u64, StoreError>;
 
     /// Marks every stored row pending for every listed sink, or for one of them (a save: version + 1). Tells how many rows
-    /// were marked.
+    /// were marked; none for a sink that is not listed.
     async fn mark_all(&self, sink: Option<&SinkName>, now_ms: i64) -> Result<u64, StoreError>;
 
     /// The members of an account (buckets and access points), in the order of their keys, from after the given one; at most `limit`.

@@ -130,6 +130,14 @@ impl Listing {
         next
     }
 
+    pub(super) fn with_instance(&self, name: &SinkName, instance: &str) -> Self {
+        let mut next = self.clone();
+        if let Some(entry) = next.sinks.get_mut(name) {
+            instance.clone_into(&mut entry.instance);
+        }
+        next
+    }
+
     pub(super) fn without(&self, name: &SinkName) -> Self {
         let mut next = self.clone();
         next.sinks.remove(name);

@@ -9,7 +9,7 @@ use bucket_state::ResourceId;
 use super::Shared;
 use super::call::all;
 use super::item::{Item, PK, STATE, text};
-use super::listing::{Listing, Stage};
+use super::listing::{Entry, Listing, Stage};
 use super::record::{Effect, Record};
 use crate::row::SinkName;
 use crate::store::{ListedSink, StoreError};
@@ -30,7 +30,13 @@ impl Shared {
     async fn add_sink(&self, ListedSink { name, instance }: &ListedSink, now_ms: i64) -> Result<(), StoreError> {
         for _ in 0..LISTED_MOST {
             let listing = self.table.listing().await?;
-            let entry = listing.entry(name).filter(|entry| entry.instance == *instance);
+            // One that is not known changes nothing, and becoming known is no news.
+            let becomes_known = |entry: &Entry| !instance.is_empty() && entry.instance.is_empty();
+            if listing.entry(name).is_some_and(|entry| entry.stage != Stage::Leaving && becomes_known(entry)) {
+                self.table.list(&listing, &listing.with_instance(name, instance)).await?;
+                continue;
+            }
+            let entry = listing.entry(name).filter(|entry| instance.is_empty() || entry.instance == *instance);
             match entry.map(|entry| (entry.stage, entry.epoch)) {
                 Some((Stage::Listed, _)) => return Ok(()),
                 Some((Stage::Joining, epoch)) => {

@@ -60,6 +60,7 @@ on_every_store! {
     marks::marking_all_forgets_what_the_sinks_have_acknowledged,
     sinks::a_new_sink_and_one_that_was_made_anew_get_every_row_as_a_new_version,
     sinks::a_forgotten_sink_takes_its_marks_with_it_and_may_come_again,
+    sinks::an_instance_that_is_not_known_yet_is_no_news_nor_is_its_becoming_known,
     sinks::a_sink_that_joins_while_rows_are_saved_gets_all_of_them,
     members::members_are_listed_in_order_page_by_page_and_stay,
     members::the_former_account_is_marked_or_made_with_the_save,

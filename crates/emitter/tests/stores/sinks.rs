@@ -22,6 +22,16 @@ pub(crate) async fn a_new_sink_and_one_that_was_made_anew_get_every_row_as_a_new
     assert_eq!(row(&*store, &id("app")).await.marks[&sink(SINK)].digest, Some([1; 32]));
 }
 
+/// A server that is away at the start cannot tell which graph it has.
+pub(crate) async fn an_instance_that_is_not_known_yet_is_no_news_nor_is_its_becoming_known(world: &World) {
+    let store = world.store().await;
+    save(&*store, of("app", 0, &[create("app", 1)], Some(mark(NOW)))).await;
+    for (instance, version) in [("", 2), ("", 2), ("one", 2), ("", 2), ("one", 2), ("two", 3)] {
+        store.add_sinks(&[listed("other", instance)], NOW + 1).await.unwrap();
+        assert_eq!(row(&*store, &id("app")).await.version, version, "{instance:?}");
+    }
+}
+
 pub(crate) async fn a_forgotten_sink_takes_its_marks_with_it_and_may_come_again(world: &World) {
     let store = world.store().await;
     store.add_sinks(&[listed("other", "one")], NOW).await.unwrap();
