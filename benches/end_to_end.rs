@@ -16,6 +16,7 @@ use emitter::{
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use trailgraph::generate::Generated;
 
 const WORKER: &str = "bench";
@@ -88,7 +89,7 @@ impl Worker {
     async fn flush(&self) -> Result<(), Box<dyn Error>> {
         let saved = self.window.seal().save(self.store.as_ref(), || NOW_MS).await?;
         saved.checkpoint(async |_cut| Ok::<(), std::io::Error>(())).await?;
-        while self.outbox.round(NOW_MS).await?.is_some() {}
+        while self.outbox.round(NOW_MS, &CancellationToken::new()).await?.is_some() {}
         Ok(())
     }
 }

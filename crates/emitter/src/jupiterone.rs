@@ -31,6 +31,7 @@ use async_trait::async_trait;
 use bucket_state::{Kind, ResourceId, ResourceState, belongs_to};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::OutboxError;
@@ -49,6 +50,10 @@ pub use http::{Header, Http, Request, Reqwest, Response};
 const JOB_DEADLINE: Duration = Duration::from_secs(120);
 /// What became of the job of a claim that stands still is asked this often.
 const ASK_EVERY: Duration = Duration::from_secs(15);
+/// A scope whose turn has failed stands behind the others for so long.
+const RESTS_FOR: Duration = Duration::from_secs(60);
+/// Pending rows that are looked at together, to find one that a lane takes.
+const LOOK_AT: usize = 500;
 /// Members of an account listed together.
 const MEMBERS: usize = 1_000;
 /// What is rejected is remembered, so that it is not sent again as it is; so much at the most.
@@ -124,6 +129,8 @@ struct State {
     open: Option<Open>,
     sighting: Sighting,
     refused: Refused,
+    /// Until when scopes stand behind others, since their last turn failed.
+    resting: BTreeMap<String, Instant>,
     /// Buckets whose former account has been told.
     emptied: BTreeSet<(String, ResourceId)>,
 }
@@ -156,13 +163,16 @@ impl JupiterOne {
     /// Where a row goes, and whether that is this lane.
     fn takes(&self, id: &ResourceId, state: &ResourceState) -> Takes {
         let owner = if id.kind() == Kind::Account { Some(id.clone()) } else { belongs_to(id, state) };
-        let Some(owner) = owner else { return if self.is_default { Takes::Unowned } else { Takes::Not } };
-        let route = self.params.routes.get(owner.name()).or(self.params.default.as_ref());
-        match route {
+        let nobody = |why: String| if self.is_default { Takes::Nobody(why) } else { Takes::Not };
+        let Some(owner) = owner else { return nobody("no event has told yet which account owns it".to_owned()) };
+        match self.params.routes.get(owner.name()).or(self.params.default.as_ref()) {
             Some(route) if route.account == self.client.account => Takes::Of(owner),
             Some(_) => Takes::Not,
-            None if self.is_default => Takes::Unrouted(owner.name().to_owned()),
-            None => Takes::Not,
+            None => nobody(format!(
+                "no JupiterOne account is set for AWS account {}: set --jupiterone-account, or \"jupiterone\" in the \
+                 permit file",
+                owner.name()
+            )),
         }
     }
 
@@ -177,40 +187,51 @@ impl JupiterOne {
         }
     }
 
-    /// What the next turn is about: the first of the pending rows that this lane takes.
-    async fn aim(&self, store: &dyn StateStore, pending: &[ResourceId]) -> Result<Option<Aim>, StoreError> {
-        let mut unshown = BTreeMap::new();
-        let mut patched = Vec::new();
-        for (id, stored) in pending.iter().zip(store.load(pending).await?) {
-            let Some(row) = stored.row() else { continue };
-            let owner = match self.takes(id, &row.state) {
-                Takes::Not => continue,
-                Takes::Of(owner) => owner,
-                Takes::Unrouted(account) => {
-                    let why = format!(
-                        "no JupiterOne account is set for AWS account {account}: set --jupiterone-account, or \"jupiterone\" \
-                         in the permit file"
-                    );
-                    unshown.insert(id.clone(), (row.version, why));
-                    continue;
+    /// What the next turn is about: the first of the pending rows that this lane takes. A scope whose last turn has failed
+    /// stands behind the others for a while, so that its trouble is not theirs.
+    async fn aim(
+        &self,
+        store: &dyn StateStore,
+        pending: &[ResourceId],
+        resting: &BTreeMap<String, Instant>,
+    ) -> Result<Option<Aim>, StoreError> {
+        let (mut unshown, mut patched, mut rested) = (BTreeMap::new(), Vec::new(), None);
+        for ids in pending.chunks(LOOK_AT) {
+            for (id, stored) in ids.iter().zip(store.load(ids).await?) {
+                let Some(row) = stored.row() else { continue };
+                let owner = match self.takes(id, &row.state) {
+                    Takes::Not => continue,
+                    Takes::Of(owner) => owner,
+                    Takes::Nobody(why) => {
+                        unshown.insert(id.clone(), (row.version, why));
+                        continue;
+                    }
+                };
+                let aim = match (&self.params.mode, self.params.scope) {
+                    (Mode::Patch { .. }, _) => {
+                        patched.push(id.clone());
+                        continue;
+                    }
+                    (Mode::Diff, Scope::Account) => Aim::Account(owner),
+                    (Mode::Diff, Scope::Bucket) => Aim::Resource { id: id.clone(), owner },
+                };
+                let rests =
+                    aim.scope().and_then(|scope| resting.get(&scope)).is_some_and(|until| *until > Instant::now());
+                if !rests {
+                    return Ok(Some(aim));
                 }
-                Takes::Unowned => {
-                    let why = "no event has told yet which account owns it".to_owned();
-                    unshown.insert(id.clone(), (row.version, why));
-                    continue;
-                }
-            };
-            match (&self.params.mode, self.params.scope) {
-                (Mode::Patch { .. }, _) => patched.push(id.clone()),
-                (Mode::Diff, Scope::Account) => return Ok(Some(Aim::Account(owner))),
-                (Mode::Diff, Scope::Bucket) => return Ok(Some(Aim::Resource { id: id.clone(), owner })),
+                rested.get_or_insert(aim);
+            }
+            if !unshown.is_empty() || !patched.is_empty() {
+                break;
             }
         }
         Ok(match &self.params.mode {
             Mode::Patch { scope } if !patched.is_empty() => {
                 Some(Aim::Patch { scope: scope.clone(), resources: patched })
             }
-            _ => (!unshown.is_empty()).then_some(Aim::Unshown(unshown)),
+            _ if !unshown.is_empty() => Some(Aim::Unshown(unshown)),
+            _ => rested,
         })
     }
 
@@ -335,8 +356,8 @@ impl JupiterOne {
 enum Takes {
     Not,
     Of(ResourceId),
-    Unrouted(String),
-    Unowned,
+    /// No JupiterOne account shows it, for this reason, and this lane says so.
+    Nobody(String),
 }
 
 fn said(trouble: Trouble) -> String {
@@ -369,6 +390,11 @@ impl GraphSink for JupiterOne {
         }
     }
 
+    /// Other lanes' rows may wait for longer than all of this one's.
+    fn looks_ahead(&self) -> bool {
+        !self.params.routes.is_empty()
+    }
+
     async fn begin(
         &self,
         store: &dyn StateStore,
@@ -379,7 +405,7 @@ impl GraphSink for JupiterOne {
             return Ok(None);
         }
         let mut state = self.state.lock().await;
-        let Some(aim) = self.aim(store, &pending).await? else { return Ok(None) };
+        let Some(aim) = self.aim(store, &pending, &state.resting).await? else { return Ok(None) };
         let Some(scope) = aim.scope() else {
             let turn = Turn { resources: aim.resources(), account: None };
             state.open = Some(Open::without_job(aim, stop));
@@ -479,6 +505,10 @@ impl GraphSink for JupiterOne {
         if open.may_be_finalizing() {
             // It is for whoever comes next to see how it ended: until then, the claim says that it is open.
             return;
+        }
+        state.resting.retain(|_, until| *until > Instant::now());
+        if let Some(scope) = open.aim.scope().filter(|_| !open.has_succeeded()) {
+            state.resting.insert(scope, Instant::now() + RESTS_FOR);
         }
         if !open.is_done() {
             self.give_up(&open.job, "its turn has failed").await;

@@ -21,6 +21,9 @@ const SWEEP_LEAST: Duration = Duration::from_millis(200);
 /// A sink that does not take its credentials is asked again only so often.
 const DENIED_PAUSE: Duration = Duration::from_secs(60);
 
+/// Batches of pending rows that a sink is told of which takes only some of them.
+const LOOKS_AHEAD: usize = 20;
+
 /// How an outbox works.
 #[derive(Clone, Debug)]
 pub struct OutboxSettings {
@@ -276,7 +279,7 @@ impl Outbox {
             sink: sink.name().clone(),
             worker: self.settings.worker.clone(),
             others_before_ms: now_ms.saturating_sub(adopt_after),
-            limit: self.settings.batch,
+            limit: self.settings.batch * if sink.looks_ahead() { LOOKS_AHEAD } else { 1 },
         };
         let ids = store.pending(&query).await?;
         if ids.is_empty() {

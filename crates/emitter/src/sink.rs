@@ -25,6 +25,11 @@ pub trait GraphSink: Send + Sync {
     /// Reaches it with its credentials, and changes nothing. Says in a few words what was found.
     async fn check(&self) -> Result<String, SinkError>;
 
+    /// Whether it takes only some of the rows that wait for its name, and so must be told of more than it takes at once.
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
     /// Makes ready to take some of these pending rows, the longest waiting first. The rows of the turn are read only
     /// after it. Nothing where none can be taken now: another worker is at it. Once `stop` is cancelled, a turn ends
     /// as soon as it can.

@@ -175,7 +175,12 @@ impl Client {
         let (mut failures, mut rests) = (0, 0);
         loop {
             self.wait(stop).await?;
-            let answered = match self.http.send(request).await {
+            let sent = self.http.send(request);
+            let answer = match stop {
+                Some(stop) => stop.run_until_cancelled(sent).await.ok_or(Trouble::Stopped)?,
+                None => sent.await,
+            };
+            let answered = match answer {
                 Ok(response) if response.status == 429 && rests < RESTS => {
                     (self.observe)(SinkEvent::Answered("429"));
                     rests += 1;

@@ -111,7 +111,9 @@ enum Stage {
     Open,
     /// The request to finalize it may have been sent.
     Finalizing,
-    /// It has ended.
+    /// It has ended, and not as finished.
+    Failed,
+    /// It has finished.
     Done,
 }
 
@@ -170,8 +172,14 @@ impl Open {
         self.stage == Stage::Finalizing
     }
 
+    /// Whether there is nothing to give up.
     pub(super) fn is_done(&self) -> bool {
-        self.stage == Stage::Done
+        matches!(self.stage, Stage::Done | Stage::Failed)
+    }
+
+    /// Whether all of it stands, or there was nothing to do.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.stage == Stage::Done || !self.has_received()
     }
 
     /// Takes one snapshot; sends what makes a chunk full.
@@ -291,7 +299,7 @@ impl Open {
             }
         }
         let ended = self.poll(fence).await?;
-        self.stage = Stage::Done;
+        self.stage = if ended.status == "FINISHED" { Stage::Done } else { Stage::Failed };
         if let Some((entities, relationships)) = ended.errors() {
             tracing::warn!(job = self.job, entities, relationships, "JupiterOne could not apply all of a job");
         }

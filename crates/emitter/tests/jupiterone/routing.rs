@@ -76,3 +76,31 @@ async fn a_patch_adds_properties_to_entities_of_others_and_deletes_nothing() {
     let jobs = world.server.log().into_iter().filter(|logged| logged.path.ends_with("/jobs"));
     assert_eq!(jobs.map(|logged| logged.body["syncMode"].clone()).collect::<Vec<_>>(), ["PATCH", "PATCH"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_aws_account_whose_jobs_fail_holds_back_no_other() {
+    let world = World::new();
+    let worker = world.worker("worker", |_| {}).await;
+    worker.save(&[create("app", 1)]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    worker.save(&[owned_by(OTHER, create("web", 1))]).await;
+    world.server.end_next_job_as("ERROR_BAD_DATA");
+    assert!(worker.round().await.unwrap_err().is_transient());
+    worker.round().await.unwrap().unwrap();
+    assert_eq!(world.buckets(), ["web"], "the one that waits for longer has failed, and stands behind");
+    worker.settle().await;
+    assert_eq!(world.buckets(), ["app", "web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_another_lane_that_wait_for_longer_hide_none() {
+    let world = World::new();
+    let worker = world.worker("worker", |params| params.routes = BTreeMap::from([(OTHER.into(), route("beta"))])).await;
+    let many: Vec<_> = (0..300).map(|number| create(&format!("bucket-{number}"), 1)).collect();
+    worker.save(&many).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    worker.save(&[owned_by(OTHER, create("web", 1))]).await;
+    // Three batches of the first lane's rows come before the second's.
+    assert_eq!(worker.outbox(1).round(clock(), &crate::support::never()).await.unwrap().unwrap().cleared, 1);
+    assert_eq!(world.buckets(), ["web"]);
+}

@@ -57,6 +57,10 @@ impl GraphSink for Moody {
         self.inner.check().await
     }
 
+    fn looks_ahead(&self) -> bool {
+        self.inner.looks_ahead()
+    }
+
     async fn begin(
         &self,
         store: &dyn StateStore,

@@ -152,6 +152,10 @@ impl<S: Steps> GraphSink for SteppedGraph<S> {
         self.inner.check().await
     }
 
+    fn looks_ahead(&self) -> bool {
+        self.inner.looks_ahead()
+    }
+
     async fn begin(
         &self,
         store: &dyn StateStore,
