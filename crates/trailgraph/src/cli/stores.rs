@@ -53,7 +53,7 @@ pub struct StateArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "JupiterOne (--graph jupiterone:)")]
 pub struct JupiterOneArgs {
-    /// Where its API is; https://api.eu.jupiterone.io for accounts in Europe
+    /// Where its API is; accounts in Europe have it at `https://api.eu.jupiterone.io`
     #[arg(
         long,
         env = "TRAILGRAPH_JUPITERONE_URL",
