@@ -237,6 +237,9 @@ pub struct RepublishArgs {
 /// `trailgraph check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// The stream and its leases
+    #[command(flatten)]
+    pub leases: LeaseArgs,
     /// Where the graph and the states go
     #[command(flatten)]
     pub stores: StoreArgs,

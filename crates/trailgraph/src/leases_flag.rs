@@ -41,25 +41,9 @@ impl LeaseArgs {
     pub async fn open_existing(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
         let exists = match &self.leases {
             StoreUrl::Sqlite(url) => url.0.exists(),
-            StoreUrl::DynamoDb(table) => self.has_table(table).await?,
+            StoreUrl::DynamoDb(table) => has_table("--leases", table).await?,
         };
         if exists { self.open().await.map(Some) } else { Ok(None) }
-    }
-
-    async fn has_table(&self, table: &str) -> Result<bool, Failure> {
-        let answer = dynamodb_client().await?.describe_table().table_name(table).send().await;
-        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_resource_not_found_exception() => Ok(false),
-            Err(error) => {
-                let what = format!(
-                    "--leases {}: the table cannot be described; check the region, the credentials, and that they allow \
-                     dynamodb:DescribeTable",
-                    self.leases
-                );
-                Err(Failure::Running(anyhow::Error::new(error).context(what)))
-            }
-        }
     }
 
     /// What the leases are, for messages.
@@ -76,4 +60,20 @@ impl LeaseArgs {
 /// A client of DynamoDB.
 pub(crate) async fn dynamodb_client() -> Result<Client, Failure> {
     Ok(Client::new(&sdk_config().await?))
+}
+
+/// Whether there is such a table; `flag` names it in messages.
+pub(crate) async fn has_table(flag: &str, table: &str) -> Result<bool, Failure> {
+    let answer = dynamodb_client().await?.describe_table().table_name(table).send().await;
+    match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_resource_not_found_exception() => Ok(false),
+        Err(error) => {
+            let what = format!(
+                "{flag} dynamodb:{table}: the table cannot be described; check the region, the credentials, and that they \
+                 allow dynamodb:DescribeTable"
+            );
+            Err(Failure::Running(anyhow::Error::new(error).context(what)))
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub mod leases_commands;
 pub mod leases_flag;
 pub mod logs;
 pub mod metrics;
+pub mod operations;
 pub mod parts;
 pub mod permit;
 pub mod pipeline;

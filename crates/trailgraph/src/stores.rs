@@ -18,7 +18,7 @@ use crate::cli::{BoltArgs, DeadLetterUrl, GraphUrl, StateArgs, StoreArgs, StoreU
 use crate::clock;
 use crate::dead_letters::DeadLetters;
 use crate::failure::Failure;
-use crate::leases_flag::dynamodb_client;
+use crate::leases_flag::{dynamodb_client, has_table};
 use crate::metrics::Metrics;
 use crate::permit::Permit;
 
@@ -68,26 +68,14 @@ impl Stores {
         let state = open_state(&args.state.state, worker, &mut files).await?;
         let (mut sinks, mut graphs) = (Vec::<Arc<dyn GraphSink>>::new(), Vec::new());
         for url in &args.graph {
-            let (name, wrong) = (sink_name(url, &args.state), |error: String| Failure::flag("--graph", url, error));
+            let name = sink_name(url, &args.state);
             if sinks.iter().any(|sink| *sink.name() == name) {
-                return Err(wrong("this graph is named twice".into()));
+                return Err(Failure::flag("--graph", url, "this graph is named twice"));
             }
-            match url {
-                GraphUrl::Sqlite(path) => {
-                    let graph = files.open(&path.0).and_then(|file| SqliteGraph::open(file, name)).map_err(wrong)?;
-                    graphs.push(Arc::new(graph));
-                    sinks.extend(graphs.last().map(|graph| Arc::clone(graph) as Arc<dyn GraphSink>));
-                }
-                GraphUrl::JupiterOne(scope) => {
-                    let observe = observe(metrics, &name);
-                    sinks.extend(
-                        jupiterone::open(name, scope.as_deref(), &args.state.jupiterone, permit, worker, observe)
-                            .await?,
-                    );
-                }
-                GraphUrl::Bolt(url) => {
-                    sinks.push(Arc::new(bolt(url, &args.state.bolt, name, metrics).await.map_err(wrong)?));
-                }
+            let opened = open_graph(url, &args.state, permit, worker, metrics, &mut files).await?;
+            sinks.extend(opened.sinks());
+            if let Graph::File(graph) = opened {
+                graphs.push(graph);
             }
         }
         let dead_letters = DeadLetters::open(&args.dead_letters)
@@ -113,6 +101,55 @@ impl Stores {
     }
 }
 
+/// One graph.
+pub enum Graph {
+    /// A file.
+    File(Arc<SqliteGraph>),
+    /// A server, in one lane or several.
+    Served(Vec<Arc<dyn GraphSink>>),
+}
+
+impl Graph {
+    /// Its lanes.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<Arc<dyn GraphSink>> {
+        match self {
+            Self::File(graph) => vec![Arc::clone(graph) as Arc<dyn GraphSink>],
+            Self::Served(lanes) => lanes.clone(),
+        }
+    }
+}
+
+/// One graph of those that the flags name.
+///
+/// # Errors
+/// [`Failure::Usage`] that names the graph and the mend.
+pub async fn open_graph(
+    url: &GraphUrl,
+    args: &StateArgs,
+    permit: &Permit,
+    worker: &str,
+    metrics: &Arc<Metrics>,
+    files: &mut Files,
+) -> Result<Graph, Failure> {
+    let (name, wrong) = (sink_name(url, args), |error: String| Failure::flag("--graph", url, error));
+    match url {
+        GraphUrl::Sqlite(path) => {
+            let graph = files.open(&path.0).and_then(|file| SqliteGraph::open(file, name)).map_err(wrong)?;
+            Ok(Graph::File(Arc::new(graph)))
+        }
+        GraphUrl::JupiterOne(scope) => {
+            let observe = observe(metrics, &name);
+            let lanes = jupiterone::open(name, scope.as_deref(), &args.jupiterone, permit, worker, observe).await?;
+            Ok(Graph::Served(lanes))
+        }
+        GraphUrl::Bolt(url) => {
+            let graph = bolt(url, &args.bolt, name, metrics).await.map_err(wrong)?;
+            Ok(Graph::Served(vec![Arc::new(graph)]))
+        }
+    }
+}
+
 /// Whether these graphs follow the routes of a permit list; if so, whether this list's can be used.
 ///
 /// # Errors
@@ -131,6 +168,18 @@ pub async fn must_route(args: &StoreArgs, permit: &Permit) -> Result<bool, Strin
 /// As [`Stores::open`].
 pub async fn open_state_alone(args: &StateArgs, worker: &str) -> Result<Arc<dyn StateStore>, Failure> {
     open_state(&args.state, worker, &mut Files::default()).await
+}
+
+/// The state store, if there is one; makes none.
+///
+/// # Errors
+/// As [`Stores::open`].
+pub async fn open_state_existing(args: &StateArgs, worker: &str) -> Result<Option<Arc<dyn StateStore>>, Failure> {
+    let exists = match &args.state {
+        StoreUrl::Sqlite(url) => url.0.exists(),
+        StoreUrl::DynamoDb(table) => has_table("--state", table).await?,
+    };
+    if exists { open_state_alone(args, worker).await.map(Some) } else { Ok(None) }
 }
 
 /// What the state store's list says of these graphs.
@@ -181,8 +230,9 @@ fn observe(metrics: &Arc<Metrics>, name: &SinkName) -> Observe {
     Arc::new(move |event| metrics.sink_traffic(&name, event))
 }
 
+/// What lies in one file shares one connection.
 #[derive(Default)]
-struct Files(BTreeMap<PathBuf, SqliteFile>);
+pub struct Files(BTreeMap<PathBuf, SqliteFile>);
 
 impl Files {
     fn open(&mut self, path: &Path) -> Result<SqliteFile, String> {
