@@ -108,6 +108,10 @@ pub struct RunArgs {
     /// How the log is written [default: text on a terminal, else json]
     #[arg(long, env = "TRAILGRAPH_LOG")]
     pub log: Option<LogFormat>,
+    /// Reads from the stored checkpoints, beside whoever reads, and logs what each window would save and emit: writes nothing
+    /// anywhere, and asks no graph
+    #[arg(long, env = "TRAILGRAPH_DRY_RUN", conflicts_with = "fan_out")]
+    pub dry_run: bool,
 }
 
 /// `trailgraph replay`

@@ -39,11 +39,29 @@ impl LeaseArgs {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_existing(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
-        let exists = match &self.leases {
-            StoreUrl::Sqlite(url) => url.0.exists(),
-            StoreUrl::DynamoDb(table) => has_table("--leases", table).await?,
-        };
-        if exists { self.open().await.map(Some) } else { Ok(None) }
+        if self.exist().await? { self.open().await.map(Some) } else { Ok(None) }
+    }
+
+    /// The same, to read them: a file is not changed by it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_read(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
+        match &self.leases {
+            StoreUrl::Sqlite(url) if url.0.exists() => {
+                let leases = SqliteLeases::open_to_read(url.0.clone(), &self.app_name, &self.stream).await;
+                let leases = leases.map_err(|error| Failure::flag("--leases", &self.leases, error.chain()))?;
+                Ok(Some(Arc::new(leases)))
+            }
+            _ => self.open_existing().await,
+        }
+    }
+
+    async fn exist(&self) -> Result<bool, Failure> {
+        match &self.leases {
+            StoreUrl::Sqlite(url) => Ok(url.0.exists()),
+            StoreUrl::DynamoDb(table) => has_table("--leases", table).await,
+        }
     }
 
     /// What the leases are, for messages.

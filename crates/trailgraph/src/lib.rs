@@ -13,6 +13,7 @@ pub mod clock;
 pub mod counted_leases;
 pub mod dead_letters;
 pub mod demo;
+pub mod dry_run;
 pub mod events;
 pub mod failure;
 pub mod files;

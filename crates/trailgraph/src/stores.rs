@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use emitter::{
     BoltGraph, BoltParams, DynamoStore, DynamoStoreParams, GraphSink, ListedSink, Observe, SinkName, SqliteFile,
-    SqliteGraph, SqliteStore, StateStore,
+    SqliteGraph, SqliteStore, StateStore, StoreError,
 };
 use secrecy::SecretString;
 
@@ -170,16 +170,22 @@ pub async fn open_state_alone(args: &StateArgs, worker: &str) -> Result<Arc<dyn 
     open_state(&args.state, worker, &mut Files::default()).await
 }
 
-/// The state store, if there is one; makes none.
+/// The state store, to read it, if there is one; makes and changes none.
 ///
 /// # Errors
 /// As [`Stores::open`].
-pub async fn open_state_existing(args: &StateArgs, worker: &str) -> Result<Option<Arc<dyn StateStore>>, Failure> {
-    let exists = match &args.state {
-        StoreUrl::Sqlite(url) => url.0.exists(),
-        StoreUrl::DynamoDb(table) => has_table("--state", table).await?,
-    };
-    if exists { open_state_alone(args, worker).await.map(Some) } else { Ok(None) }
+pub async fn open_state_to_read(url: &StoreUrl, worker: &str) -> Result<Option<Arc<dyn StateStore>>, Failure> {
+    match url {
+        StoreUrl::Sqlite(path) if path.0.exists() => {
+            let store = SqliteStore::open_to_read(&path.0).map_err(|error| Failure::flag("--state", url, error))?;
+            Ok(Some(Arc::new(store)))
+        }
+        StoreUrl::DynamoDb(table) if has_table("--state", table).await? => {
+            let store = DynamoStore::open_to_read(dynamo_params(table, worker).await?).await;
+            store.map(|store| Some(Arc::new(store) as _)).map_err(|error| of_dynamo(url, &error))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// What the state store's list says of these graphs.
@@ -199,20 +205,27 @@ async fn open_state(url: &StoreUrl, worker: &str, files: &mut Files) -> Result<A
             store.map(|store| Arc::new(store) as _).map_err(|error| Failure::flag("--state", url, error))
         }
         StoreUrl::DynamoDb(table) => {
-            let params = DynamoStoreParams {
-                client: dynamodb_client().await?,
-                table: table.clone(),
-                worker: worker.to_owned(),
-                now_ms: clock::now_ms(),
-                cache_bytes: CACHE_BYTES,
-                sweep_every: SWEEP_EVERY,
-            };
-            let store = DynamoStore::open(params).await;
-            store.map(|store| Arc::new(store) as _).map_err(|error| match error.is_transient() {
-                true => Failure::Running(anyhow::anyhow!("--state {url}: {error}")),
-                false => Failure::flag("--state", url, error),
-            })
+            let store = DynamoStore::open(dynamo_params(table, worker).await?).await;
+            store.map(|store| Arc::new(store) as _).map_err(|error| of_dynamo(url, &error))
         }
+    }
+}
+
+async fn dynamo_params(table: &str, worker: &str) -> Result<DynamoStoreParams, Failure> {
+    Ok(DynamoStoreParams {
+        client: dynamodb_client().await?,
+        table: table.to_owned(),
+        worker: worker.to_owned(),
+        now_ms: clock::now_ms(),
+        cache_bytes: CACHE_BYTES,
+        sweep_every: SWEEP_EVERY,
+    })
+}
+
+fn of_dynamo(url: &StoreUrl, error: &StoreError) -> Failure {
+    match error.is_transient() {
+        true => Failure::Running(anyhow::anyhow!("--state {url}: {error}")),
+        false => Failure::flag("--state", url, error),
     }
 }
 

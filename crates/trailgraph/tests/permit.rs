@@ -18,7 +18,7 @@ const ACME: &str = "111122223333";
 const PARTNER: &str = "444455556666";
 
 /// `CreateBucket` of this account in eu-west-1, as EventBridge sends it, with these members of the envelope.
-fn created(account: &str, bucket: &str, envelope: Value) -> Vec<u8> {
+fn created(account: &str, bucket: &str, envelope: &Value) -> Vec<u8> {
     let mut event = json!({
         "version": "0", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "account": account,
         "region": "eu-west-1", "time": "2026-03-01T12:00:01Z", "resources": [],
@@ -56,7 +56,7 @@ async fn an_account_is_permitted_while_the_service_runs(
     service: &Service,
     write: impl AsyncFn(String),
 ) {
-    stream.put(&[created(ACME, "acme-one", json!({})), created(PARTNER, "partner-one", json!({}))]).await;
+    stream.put(&[created(ACME, "acme-one", &json!({})), created(PARTNER, "partner-one", &json!({}))]).await;
     until_buckets(sandbox, 1).await;
     until_metric(service, "trailgraph_events_total{event=\"CreateBucket\",outcome=\"not_permitted\"} 1").await;
     until_metric(service, "trailgraph_refused_accounts_total 1").await;
@@ -71,19 +71,19 @@ async fn an_account_is_permitted_while_the_service_runs(
     let changed = logged(sandbox, "the permit list has changed");
     println!("permitted: {}", changed[0]);
     assert_eq!(changed[0]["permitted"], "2 accounts");
-    stream.put(&[created(PARTNER, "partner-two", json!({}))]).await;
+    stream.put(&[created(PARTNER, "partner-two", &json!({}))]).await;
     until_buckets(sandbox, 2).await;
 
     // Cut in the middle, as by an editor: what was permitted stays so.
     write("{\"accounts\": {".into()).await;
     until_metric(service, "trailgraph_permit_reloads_total{outcome=\"failed\"} 1").await;
     assert_eq!(logged(sandbox, "the permit list cannot be used")[0]["level"], "ERROR");
-    stream.put(&[created(PARTNER, "partner-three", json!({}))]).await;
+    stream.put(&[created(PARTNER, "partner-three", &json!({}))]).await;
     until_buckets(sandbox, 3).await;
 
     write(permit(&[ACME])).await;
     until_metric(service, "trailgraph_permit_reloads_total{outcome=\"changed\"} 2").await;
-    stream.put(&[created(PARTNER, "partner-four", json!({}))]).await;
+    stream.put(&[created(PARTNER, "partner-four", &json!({}))]).await;
     until_metric(service, "trailgraph_refused_accounts_total 2").await;
     until_metric(service, "trailgraph_events_total{event=\"CreateBucket\",outcome=\"not_permitted\"} 2").await;
     let seen = "trailgraph_account_last_seen_timestamp_seconds{";
@@ -143,7 +143,7 @@ async fn a_forged_event_changes_no_bucket_and_is_kept_as_evidence() {
         ("source", json!({"source": "acme.tools"}), "the envelope's source is \"acme.tools\""),
     ];
     for (number, (what, envelope, expected)) in forgeries.into_iter().enumerate() {
-        stream.put(&[created(ACME, &format!("acme-forged-{number}"), envelope)]).await;
+        stream.put(&[created(ACME, &format!("acme-forged-{number}"), &envelope)]).await;
         until_metric(&service, &format!("trailgraph_dead_letters_total{{reason=\"forged\"}} {}", number + 1)).await;
         let letters = fs::read_to_string(sandbox.path("dead-letters.jsonl")).unwrap();
         let letter: Value = serde_json::from_str(letters.lines().last().unwrap()).unwrap();
@@ -152,7 +152,7 @@ async fn a_forged_event_changes_no_bucket_and_is_kept_as_evidence() {
         println!("forged by its {what}: {}", logged.last().unwrap());
         assert_eq!((logged.len(), &logged[number]["reason"]), (number + 1, &json!("forged")));
     }
-    stream.put(&[created(ACME, "acme-one", json!({}))]).await;
+    stream.put(&[created(ACME, "acme-one", &json!({}))]).await;
     until_buckets(&sandbox, 1).await;
     // Nor does a replay of the letters believe them.
     let summary = sandbox.succeed(&["replay", "dead-letters.jsonl", "--dead-letters", "file:again.jsonl"]);

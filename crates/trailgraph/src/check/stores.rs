@@ -12,7 +12,7 @@ use crate::clock;
 use crate::dead_letters::DeadLetters;
 use crate::metrics::Metrics;
 use crate::permit::Permit;
-use crate::stores::{Files, open_graph, open_state_existing, sink_name};
+use crate::stores::{Files, open_graph, open_state_alone, open_state_to_read, sink_name};
 
 /// A server that has not answered by then is down.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -28,9 +28,13 @@ pub(super) async fn check(args: &StoreArgs, permit: &Permit, worker: &str, metri
 }
 
 async fn state(args: &StoreArgs, worker: &str) -> Answer {
-    let store = match open_state_existing(&args.state, worker).await {
-        Ok(Some(store)) => store,
+    let opened = match open_state_to_read(&args.state.state, worker).await {
+        Ok(Some(_)) => open_state_alone(&args.state, worker).await,
         Ok(None) => return Answer::Note(made_by_the_first_run(&args.state.state)),
+        Err(failure) => Err(failure),
+    };
+    let store = match opened {
+        Ok(store) => store,
         Err(failure) => return Answer::Failed(failure.to_string()),
     };
     let listed = store.sinks().await.map_err(|error| error.to_string());
