@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use xtask::{fuzz, install};
+use xtask::{fuzz, image, install};
 
 const USAGE: &str = "usage: cargo xtask <command>
 
@@ -14,6 +14,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   fuzz [--seconds N] [TARGET [INPUT]]
             feed the parser and the fold with mutated records: each target (parse, parse_fold_project, decode) for
             N seconds, or one of them, or one input that made it fail (needs a C++ compiler)
+  image --program FILE DIR
+            assemble the root filesystem of the container image in DIR, from a program that was built
   fuzz-seeds
             make fuzz/seeds and fuzz/words.dict anew, from the samples of the tests";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["servers"] => install::install(),
         ["test"] => test(),
+        ["image", "--program", program, dir] => image::assemble(program.as_ref(), dir.as_ref()),
         ["fuzz-seeds"] => fuzz::seed(),
         ["fuzz", ref rest @ ..] if let Some(plan) = fuzz::Plan::from_arguments(rest) => fuzz::run(&plan),
         ["help" | "-h" | "--help"] => {

@@ -118,6 +118,12 @@ impl Stream {
         Service { child, metrics }
     }
 
+    /// A service that was started another way.
+    #[expect(clippy::unused_self, reason = "it reads this stream, which must outlive it")]
+    pub(crate) fn adopt(&self, child: Child, metrics: &str) -> Service {
+        Service { child, metrics: metrics.to_owned() }
+    }
+
     /// The program, with this server for Kinesis.
     pub(crate) fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Command {
         let mut command = sandbox.command(arguments);
@@ -147,7 +153,7 @@ fn key_of(event: &[u8]) -> String {
     bucket.or(event["account"].as_str()).unwrap_or("unknown").to_owned()
 }
 
-fn free_addr() -> String {
+pub(crate) fn free_addr() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
