@@ -15,6 +15,12 @@ const MINISTACK: Wheel = Wheel { name: "ministack", version: "1.5.33" };
 /// With the Java runtime that it needs: 75 MB to fetch, 125 MB on the disk.
 const ARCADE: Wheel = Wheel { name: "arcadedb-embedded", version: "26.10.2.post1" };
 
+/// What judges the CloudFormation templates.
+const CFN_LINT: Wheel = Wheel { name: "cfn-lint", version: "1.51.0" };
+
+/// The AWS CLI, by which the tests look at what a template has made.
+const AWS_CLI: Wheel = Wheel { name: "awscli", version: "1.46.3" };
+
 /// Where the servers are installed: `servers` in the target directory of the workspace.
 pub fn servers_dir() -> PathBuf {
     target_dir().join("servers")
@@ -48,6 +54,22 @@ pub fn arcade_python() -> Result<PathBuf> {
     ARCADE.python()
 }
 
+/// The interpreter that has cfn-lint (`-m cfnlint`), at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn cfn_lint_python() -> Result<PathBuf> {
+    CFN_LINT.python()
+}
+
+/// The interpreter that has the AWS CLI (`-m awscli`), at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn aws_cli_python() -> Result<PathBuf> {
+    AWS_CLI.python()
+}
+
 /// Installs what is not there yet, and says what it does.
 ///
 /// # Errors
@@ -55,7 +77,9 @@ pub fn arcade_python() -> Result<PathBuf> {
 pub fn install() -> Result<()> {
     install_kinesis()?;
     MINISTACK.install()?;
-    ARCADE.install()
+    ARCADE.install()?;
+    CFN_LINT.install()?;
+    AWS_CLI.install()
 }
 
 fn install_kinesis() -> Result<()> {
