@@ -54,20 +54,20 @@ pub fn arcade_python() -> Result<PathBuf> {
     ARCADE.python()
 }
 
-/// The interpreter that has cfn-lint (`-m cfnlint`), at the pinned version.
+/// The program `cfn-lint`, at the pinned version.
 ///
 /// # Errors
 /// Fails when it is not installed, saying how to install it.
-pub fn cfn_lint_python() -> Result<PathBuf> {
-    CFN_LINT.python()
+pub fn cfn_lint() -> Result<PathBuf> {
+    CFN_LINT.program("cfn-lint")
 }
 
-/// The interpreter that has the AWS CLI (`-m awscli`), at the pinned version.
+/// The program `aws`, at the pinned version.
 ///
 /// # Errors
 /// Fails when it is not installed, saying how to install it.
-pub fn aws_cli_python() -> Result<PathBuf> {
-    AWS_CLI.python()
+pub fn aws_cli() -> Result<PathBuf> {
+    AWS_CLI.program("aws")
 }
 
 /// Installs what is not there yet, and says what it does.
@@ -114,6 +114,10 @@ impl Wheel {
             true => Ok(python_of(&dir)),
             false => Err(missing(self.name, self.version, &dir)),
         }
+    }
+
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        self.python().map(|python| python.with_file_name(name))
     }
 
     fn install(&self) -> Result<()> {
