@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::envelope;
+use crate::envelope::{self, Sender};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, REJECTED_SNAPSHOT, too_large};
 use crate::record;
 use crate::text::Text;
@@ -26,6 +26,10 @@ struct Shape<'a> {
     detail_type: Option<Text<'a>>,
     #[serde(borrow, default)]
     source: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    account: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    region: Option<Text<'a>>,
     #[serde(borrow, default)]
     detail: Option<&'a RawValue>,
     #[serde(borrow, rename = "eventName", default)]
@@ -134,11 +138,20 @@ impl Parser {
     ) {
         let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: text.as_bytes() };
         if let Some(kind) = &shape.detail_type {
+            let (source, account) = (shape.source.as_deref(), shape.account.as_deref());
+            let sender = Sender { source, account, region: shape.region.as_deref() };
+            if &**kind != envelope::API_CALL {
+                return visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
+            }
+            if let Some(fault) = sender.is_foreign() {
+                return visit(malformed(Malformed::Forged, fault));
+            }
             return match shape.detail {
-                _ if &**kind != envelope::API_CALL || !envelope::is_from_aws(shape.source.as_ref()) => {
-                    visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
-                }
-                Some(detail) => visit(record::read(detail.get(), arrived_ms)),
+                Some(detail) => match record::read(detail.get(), Some(&sender), arrived_ms) {
+                    // With its envelope: when it is replayed, its sender is to be told again.
+                    Parsed::Malformed { reason, message, .. } => visit(malformed(reason, message)),
+                    parsed => visit(parsed),
+                },
                 // A rule that reshapes its events loses every one of them: that must not pass as noise.
                 None => {
                     let message = "an EventBridge envelope of an API call without its detail";
@@ -147,11 +160,11 @@ impl Parser {
             };
         }
         if shape.event_name.is_some() {
-            return visit(record::read(text, arrived_ms));
+            return visit(record::read(text, None, arrived_ms));
         }
         if let Some(records) = &shape.records {
             for record in records {
-                visit(record::read(record.get(), arrived_ms));
+                visit(record::read(record.get(), None, arrived_ms));
             }
             if records.is_empty() {
                 visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
@@ -161,7 +174,7 @@ impl Parser {
         if let Some(kind) = &shape.message_type {
             let messages = shape.log_events.as_deref().filter(|_| &**kind == "DATA_MESSAGE").unwrap_or_default();
             for log in messages {
-                visit(record::read(&log.message, arrived_ms));
+                visit(record::read(&log.message, None, arrived_ms));
             }
             if messages.is_empty() {
                 visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });

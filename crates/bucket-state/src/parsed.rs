@@ -53,11 +53,13 @@ pub enum Malformed {
     NoResource,
     /// A dead letter that holds only the beginning of its record.
     Truncated,
+    /// An envelope that does not fit its record: somebody else than CloudTrail wrote it.
+    Forged,
 }
 
 impl Malformed {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BadGzip,
         Self::TooLarge,
         Self::NotUtf8,
@@ -69,6 +71,7 @@ impl Malformed {
         Self::UnsupportedVersion,
         Self::NoResource,
         Self::Truncated,
+        Self::Forged,
     ];
 
     /// The reason as a metric's label and in a dead letter.
@@ -86,6 +89,7 @@ impl Malformed {
             Self::UnsupportedVersion => "unsupported_version",
             Self::NoResource => "no_resource",
             Self::Truncated => "truncated",
+            Self::Forged => "forged",
         }
     }
 }

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::catalogue::{self, Call};
 use crate::change;
+use crate::envelope::Sender;
 use crate::event::Event;
 use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
@@ -26,6 +27,8 @@ const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
 const IDENTITY_BYTES_MAX: usize = 128;
 const REGION_BYTES_MAX: usize = 64;
 const ACTOR_BYTES_MAX: usize = 2_048;
+/// How much of a text that is not what it should be is shown.
+const SHOWN_CHARS_MAX: usize = 80;
 
 /// What tells whether a record counts; the rest of one that does not may have any shape.
 #[derive(Deserialize)]
@@ -93,8 +96,8 @@ struct AdditionalData<'a> {
     access_point_name: Option<&'a RawValue>,
 }
 
-/// Judges one record. `json` is the record's own text.
-pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
+/// Judges one record, that `sender` sent where it came in an envelope. `json` is the record's own text.
+pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, arrived_ms: i64) -> Parsed<'a> {
     let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: json.as_bytes() };
     if json.len() > RECORD_BYTES_MAX {
         return too_large(json.as_bytes(), RECORD_BYTES_MAX);
@@ -113,7 +116,7 @@ pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
         Ok(record) => record,
         Err(error) => return malformed(Malformed::UnexpectedShape, error.to_string()),
     };
-    match record.event(call, arrived_ms) {
+    match record.event(call, sender, arrived_ms) {
         Ok(event) => Parsed::Event(event),
         Err(Refused::Ignored(reason)) => Parsed::Ignored { reason, call: Some(call.name) },
         Err(Refused::Malformed(reason, message)) => malformed(reason, message),
@@ -121,12 +124,12 @@ pub(crate) fn read(json: &str, arrived_ms: i64) -> Parsed<'_> {
 }
 
 /// Judges a record that was read already; nothing where it is malformed, which takes the record's text to report.
-pub(crate) fn judge(record: &Record<'_>, arrived_ms: i64) -> Option<Parsed<'static>> {
+pub(crate) fn judge(record: &Record<'_>, sender: &Sender<'_>, arrived_ms: i64) -> Option<Parsed<'static>> {
     let call = match call(&record.event_source, &record.event_name, record.error_code.as_ref()) {
         Ok(call) => call,
         Err((reason, call)) => return Some(Parsed::Ignored { reason, call }),
     };
-    match record.event(call, arrived_ms) {
+    match record.event(call, Some(sender), arrived_ms) {
         Ok(event) => Some(Parsed::Event(event)),
         Err(Refused::Ignored(reason)) => Some(Parsed::Ignored { reason, call: Some(call.name) }),
         Err(Refused::Malformed(..)) => None,
@@ -161,7 +164,11 @@ impl From<parameters::TooDeep> for Refused {
 }
 
 impl Record<'_> {
-    fn event(&self, call: &'static Call, arrived_ms: i64) -> Result<Event, Refused> {
+    fn event(&self, call: &'static Call, sender: Option<&Sender<'_>>, arrived_ms: i64) -> Result<Event, Refused> {
+        let recipient = self.recipient_account_id.as_deref().unwrap_or_default();
+        if let Some(fault) = sender.and_then(|sender| sender.contradicts(recipient, &self.aws_region)) {
+            return Err(Refused::Malformed(Malformed::Forged, fault));
+        }
         let stamp = self.stamp(arrived_ms)?;
         let none = Parameters::default();
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
@@ -175,7 +182,7 @@ impl Record<'_> {
             name: call.name,
             origin: Arc::new(origin),
             region,
-            recipient: self.recipient_account_id.as_deref().unwrap_or_default().into(),
+            recipient: recipient.into(),
             change,
         })
     }
@@ -231,4 +238,11 @@ fn bounded<'a>(field: &str, text: &'a str, bytes_max: usize) -> Result<&'a str, 
     }
     let message = format!("{field} has {} bytes, more than {bytes_max}", text.len());
     Err(Refused::Malformed(Malformed::UnexpectedShape, message))
+}
+
+/// `text` in quotes, and not all of a long one.
+pub(crate) fn shown(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{rest}")
 }

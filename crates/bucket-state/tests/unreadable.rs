@@ -121,14 +121,30 @@ fn a_creation_nested_too_deeply_is_refused_and_does_not_lose_its_region() {
 }
 
 #[test]
-fn an_envelope_that_aws_cannot_have_sent_is_not_cloudtrails() {
-    let from = |source: &str| with(envelope(&record("DeleteBucketPolicy", json!({}))), json!({"source": source}));
-    for (source, expected) in [
-        ("aws.s3", "event DeleteBucketPolicy arn:aws:s3:::ledger"),
-        ("my.app", "ignored not_cloudtrail"),
-        ("", "ignored not_cloudtrail"),
+fn an_envelope_that_does_not_fit_its_record_is_forged_and_kept_whole() {
+    let call = record("DeleteBucketPolicy", json!({}));
+    for (forged, expected) in [
+        (json!({}), "event DeleteBucketPolicy arn:aws:s3:::ledger"),
+        (json!({"source": "my.app"}), "malformed forged"),
+        (json!({"source": ""}), "malformed forged"),
+        (json!({"account": "444455556666"}), "malformed forged"),
+        (json!({"account": ""}), "malformed forged"),
+        (json!({"region": "us-east-1"}), "malformed forged"),
+        (json!({"detail-type": "S3 Bucket Report", "source": "my.app"}), "ignored not_cloudtrail"),
+        (json!({"source": "my.app", "detail": without(call.clone(), &["eventTime"])}), "malformed forged"),
     ] {
-        assert_eq!(outcomes(from(source).to_string().as_bytes()), [expected], "{source}");
+        let text = with(envelope(&call), forged).to_string();
+        assert_eq!(outcomes(text.as_bytes()), [expected], "{text}");
+        // Nor does it become true by way of the dead letters.
+        Parser::default().parse(text.as_bytes(), ARRIVED_MS, &mut |parsed| {
+            if let Parsed::Malformed { data, .. } = parsed {
+                assert_eq!(String::from_utf8_lossy(data), text);
+            }
+        });
+    }
+    for (field, value) in [("recipientAccountId", "444455556666"), ("awsRegion", "us-east-1")] {
+        let text = envelope(&with(call.clone(), json!({field: value}))).to_string();
+        assert_eq!(outcomes(text.as_bytes()), ["malformed forged"], "{text}");
     }
 }
 

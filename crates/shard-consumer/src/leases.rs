@@ -209,7 +209,8 @@ pub struct Leader {
 }
 
 /// The name of a stream that is given by its name or its ARN.
-fn stream_name(stream: &str) -> &str {
+#[must_use]
+pub fn stream_name(stream: &str) -> &str {
     stream.rsplit('/').next().unwrap_or(stream)
 }
 

@@ -22,7 +22,7 @@ pub use cut::Cut;
 pub use kinesis::{KinesisParams, KinesisSource, Reading, Start, kinesis_client, sdk_config};
 pub use leases::{
     Change, Checkpoint, DynamoLeases, DynamoLeasesParams, Leader, Lease, LeaseStore, LeaseTable, SqliteLeases,
-    UnreadableLease, Written,
+    UnreadableLease, Written, stream_name,
 };
 pub use memory::{Fault, FaultAt, MemoryInput, MemoryParams, MemorySource};
 pub use record::{Batch, Epoch, Position, Record, ShardId};

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::logs;
 use crate::metrics::Metrics;
 use crate::parts::worker_id;
-use crate::permit::Permit;
+use crate::permit;
 use crate::stores::{Stores, sink_names};
 use crate::summary::print;
 
@@ -31,7 +31,7 @@ struct Finding {
 /// [`Failure::Running`] where any fails, [`Failure::Usage`] where the flags alone are wrong.
 pub async fn run(args: CheckArgs) -> Result<(), Failure> {
     logs::start(None, tracing::Level::ERROR);
-    let permit = Permit::from_args(&args.permit, None)?;
+    let (permit, _) = permit::open(&args.permit, None).await?;
     let mut findings = vec![Finding { what: "permit".into(), answer: Ok(permit.to_string()) }];
     let metrics = Arc::new(Metrics::new(&sink_names(&args.stores)));
     match Stores::open(&args.stores, &permit, &worker_id(), &metrics).await {

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod leases;
+mod permit;
 mod stores;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use crate::clock;
 
 pub use dead_letters::DeadLetterUrl;
 pub use leases::{LeaseArgs, LeasesArgs, LeasesCommand};
+pub use permit::{PermitArgs, PermitUrl};
 pub use stores::{
     BoltArgs, GraphUrl, JupiterOneArgs, JupiterOneMode, JupiterOneScope, SqliteUrl, StateArgs, StoreArgs, StoreUrl,
 };
@@ -260,17 +262,6 @@ pub struct WindowArgs {
     /// A window is flushed when this many buckets are dirty
     #[arg(long, env = "TRAILGRAPH_FLUSH_AT", value_name = "N", default_value_t = 1_000, value_parser = parse_count)]
     pub flush_at: usize,
-}
-
-/// Which accounts' events are folded.
-#[derive(Clone, Debug, Args)]
-pub struct PermitArgs {
-    /// A file of permitted accounts: {"accounts": {"111122223333": {"regions": ["us-east-1"]}}}
-    #[arg(long, env = "TRAILGRAPH_PERMIT", value_name = "FILE", conflicts_with = "permit_any")]
-    pub permit: Option<PathBuf>,
-    /// Permits every account
-    #[arg(long, env = "TRAILGRAPH_PERMIT_ANY")]
-    pub permit_any: bool,
 }
 
 /// How the log is written.

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::parts::limits;
-use crate::permit::Permit;
+use crate::permit::{Permit, Senders};
 use crate::pipeline::Pipeline;
 use crate::service::EMIT_BATCH;
 use crate::stores::{Stores, listed};
@@ -71,7 +71,7 @@ impl Finite {
         let intake = Intake {
             stream: name.into(),
             window: Arc::new(Window::new(limits(window), Cut::default())),
-            permit,
+            senders: Arc::new(Senders::new(&permit, Arc::clone(&metrics))),
             until_ms,
             input_bytes_max,
             dead_letters,

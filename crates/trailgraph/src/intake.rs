@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::dead_letters::{DeadLetter, DeadLetters, Unwritten};
 use crate::metrics::{AFTER_UNTIL, Metrics};
-use crate::permit::Permit;
+use crate::permit::{Admitted, Senders};
 
 /// Parsing keeps a thread: after this many records others get a turn.
 const RECORDS_BEFORE_YIELD: usize = 256;
@@ -26,7 +26,7 @@ pub struct Intake {
     /// Where events are folded.
     pub window: Arc<Window<Cut>>,
     /// Whose events are folded.
-    pub permit: Permit,
+    pub senders: Arc<Senders>,
     /// Events after this time, in milliseconds since 1970, are ignored.
     pub until_ms: Option<i64>,
     /// A record's bytes after decompression, at the most.
@@ -93,9 +93,9 @@ impl Intake {
         self.metrics.batch_read(batch);
         self.window.room().await;
         let mut parser = Parser::new(self.input_bytes_max);
-        let mut letters = Vec::new();
+        let (admitted, mut letters) = (self.senders.admitted(), Vec::new());
         for (number, record) in batch.records.iter().enumerate() {
-            self.fold_record(&mut parser, batch, record, &mut letters);
+            self.fold_record(&mut parser, &admitted, batch, record, &mut letters);
             if number % RECORDS_BEFORE_YIELD == RECORDS_BEFORE_YIELD - 1 {
                 tokio::task::yield_now().await;
             }
@@ -124,12 +124,13 @@ impl Intake {
     fn fold_record(
         &self,
         parser: &mut Parser,
+        admitted: &Admitted,
         batch: &Batch,
         record: &Record,
         letters: &mut Vec<(Malformed, DeadLetter)>,
     ) {
         parser.parse(&record.data, record.arrived_ms, &mut |parsed| match parsed {
-            Parsed::Event(event) => self.fold_event(&event, record.arrived_ms),
+            Parsed::Event(event) => self.fold_event(admitted, &event, record.arrived_ms),
             Parsed::Ignored { reason, call } => self.metrics.event_ignored(call, reason.as_str()),
             Parsed::Malformed { reason, message, data } => {
                 let (data, arrived_at) = DeadLetter::encode(data, record.arrived_ms);
@@ -150,10 +151,10 @@ impl Intake {
         });
     }
 
-    fn fold_event(&self, event: &Event, arrived_ms: i64) {
+    fn fold_event(&self, admitted: &Admitted, event: &Event, arrived_ms: i64) {
         let happened_ms = event.origin.stamp.happened_ms();
-        if !self.permit.permits(&event.recipient, &event.region) {
-            self.metrics.event_not_permitted(event.name);
+        if !admitted.admits(event, arrived_ms) {
+            self.senders.refused(event);
         } else if self.until_ms.is_some_and(|until_ms| happened_ms > until_ms) {
             self.metrics.event_ignored(Some(event.name), AFTER_UNTIL);
         } else {

@@ -6,8 +6,8 @@ use tracing::Level;
 
 use crate::cli::LogFormat;
 
-/// Starts logging what is at least as grave as `level`.
-pub fn start(format: Option<LogFormat>, level: Level) {
+/// Starts logging what is at least as grave as `level`; tells in which form.
+pub fn start(format: Option<LogFormat>, level: Level) -> LogFormat {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
@@ -16,4 +16,5 @@ pub fn start(format: Option<LogFormat>, level: Level) {
         LogFormat::Text => log.with_ansi(terminal).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+    format
 }

@@ -1,7 +1,9 @@
 //! Every metric, as a verb. Names and labels are a contract; all label values known beforehand exist from the
 //! start, so that a rate over them is never absent.
 
+mod embedded;
 mod maker;
+mod senders;
 mod shards;
 mod totals;
 
@@ -17,8 +19,11 @@ use shard_consumer::Batch;
 
 use crate::stores::statuses;
 use maker::Maker;
+use senders::Senders;
 use shards::Shards;
 
+pub use embedded::{EMBED_EVERY, Embedded};
+pub use senders::LastSeen;
 pub use shards::LateShard;
 pub use totals::Totals;
 
@@ -45,6 +50,7 @@ pub struct Metrics {
     record_bytes: IntCounter,
     events: IntCounterVec,
     ignored: IntCounterVec,
+    senders: Senders,
     shards: Shards,
     dirty: IntGauge,
     pending: IntGaugeVec,
@@ -75,6 +81,7 @@ impl Metrics {
             record_bytes: make.counter("record_bytes_total", "Bytes of the records read"),
             events: make.counters("events_total", "CloudTrail records, by call and outcome", &["event", "outcome"]),
             ignored: make.counters("ignored_total", "Records without effect, by reason", &["reason"]),
+            senders: Senders::new(&make),
             shards: Shards::new(&make),
             dirty: make.gauge("dirty_resources", "Resources folded and not yet sealed"),
             pending: make

@@ -1,13 +1,16 @@
 //! Whose events are folded.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::path::Path;
+mod reload;
+mod senders;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::cli::PermitArgs;
-use crate::failure::Failure;
+pub use reload::{RELOAD_EVERY, keep_up_to_date};
+pub use senders::{Admitted, Senders};
+pub use source::{PermitSource, open};
 
 /// The permitted accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,35 +43,21 @@ pub struct JupiterOneRoute {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PermitFile {
+struct Document {
     accounts: BTreeMap<String, Account>,
 }
 
 impl Permit {
-    /// What the flags say; `unsaid` where they say nothing.
+    /// Reads the text of a permit file.
     ///
     /// # Errors
-    /// [`Failure::Usage`] with the file, the fault and the mend.
-    pub fn from_args(args: &PermitArgs, unsaid: Option<Self>) -> Result<Self, Failure> {
-        match (&args.permit, args.permit_any, unsaid) {
-            (Some(path), ..) => Self::from_file(path).map_err(|error| Failure::flag("--permit", path.display(), error)),
-            (None, true, _) => Ok(Self::Any),
-            (None, false, Some(unsaid)) => Ok(unsaid),
-            (None, false, None) => Err(Failure::Usage(
-                "--permit FILE is missing: name the permitted accounts in a file, or permit all with --permit-any"
-                    .into(),
-            )),
-        }
-    }
-
-    fn from_file(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-        let file: PermitFile = serde_json::from_str(&text)
+    /// The fault and the mend.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Document { accounts } = serde_json::from_str(text)
             .map_err(|error| format!("{error}; expected {{\"accounts\": {{\"111122223333\": {{}}}}}}"))?;
-        let twelve_digits = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-        match file.accounts.keys().find(|id| !twelve_digits(id)) {
+        match accounts.keys().find(|id| !is_account(id)) {
             Some(id) => Err(format!("account {id:?} has not 12 digits")),
-            None => Ok(Self::Accounts(file.accounts)),
+            None => Ok(Self::Accounts(accounts)),
         }
     }
 
@@ -79,24 +68,30 @@ impl Permit {
 
     /// The accounts whose buckets another JupiterOne account shows than that of the flags.
     pub fn jupiterone_routes(&self) -> impl Iterator<Item = (&str, &JupiterOneRoute)> {
-        let accounts = match self {
-            Self::Any => None,
-            Self::Accounts(accounts) => Some(accounts),
-        };
-        let routes = accounts.into_iter().flatten();
+        let routes = self.listed().into_iter().flatten();
         routes.filter_map(|(id, account)| Some((id.as_str(), account.jupiterone.as_ref()?)))
     }
 
-    /// Whether an event of this account and Region is folded.
+    /// The accounts by name, unless all are permitted.
     #[must_use]
-    pub fn permits(&self, account: &str, region: &str) -> bool {
+    pub fn listed(&self) -> Option<&BTreeMap<String, Account>> {
         match self {
-            Self::Any => true,
-            Self::Accounts(accounts) => accounts
-                .get(account)
-                .is_some_and(|account| account.regions.as_ref().is_none_or(|regions| regions.contains(region))),
+            Self::Any => None,
+            Self::Accounts(accounts) => Some(accounts),
         }
     }
+}
+
+impl Account {
+    /// Whether an event of this Region is folded.
+    #[must_use]
+    pub fn permits(&self, region: &str) -> bool {
+        self.regions.as_ref().is_none_or(|regions| regions.contains(region))
+    }
+}
+
+fn is_account(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl std::fmt::Display for Permit {
@@ -112,23 +107,12 @@ impl std::fmt::Display for Permit {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Permit, String> {
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(file.path(), text).expect("written");
-        Permit::from_file(file.path())
-    }
-
-    #[test]
-    fn an_account_is_permitted_in_the_regions_that_are_named_or_in_all() {
-        let permit = read(r#"{"accounts": {"111122223333": {"regions": ["us-east-1"]}, "444455556666": {}}}"#).unwrap();
-        assert!(permit.permits("111122223333", "us-east-1") && !permit.permits("111122223333", "eu-west-1"));
-        assert!(permit.permits("444455556666", "eu-west-1") && !permit.permits("777788889999", "eu-west-1"));
-    }
-
     #[test]
     fn a_wrong_permit_file_is_answered_with_its_fault() {
-        assert!(read(r#"{"accounts": {"1234": {}}}"#).unwrap_err().contains("\"1234\" has not 12 digits"));
-        assert!(read(r#"{"account": {}}"#).unwrap_err().contains("unknown field `account`"));
-        assert!(read("nonsense").unwrap_err().contains("expected {\"accounts\""));
+        let fault = |text: &str| Permit::parse(text).unwrap_err();
+        assert!(fault(r#"{"accounts": {"1234": {}}}"#).contains("\"1234\" has not 12 digits"));
+        assert!(fault(r#"{"account": {}}"#).contains("unknown field `account`"));
+        assert!(fault(r#"{"accounts": {"111122223333": {"region": []}}}"#).contains("unknown field `region`"));
+        assert!(fault("nonsense").contains("expected {\"accounts\""));
     }
 }

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::finite::Finite;
 use crate::metrics::Metrics;
 use crate::parts::worker_id;
-use crate::permit::Permit;
+use crate::permit::{self, Permit};
 use crate::stores::{Stores, sink_names};
 use crate::{clock, files, logs, summary};
 
@@ -31,7 +31,7 @@ pub async fn run(args: ReplayArgs) -> Result<(), Failure> {
     logs::start(None, tracing::Level::WARN);
     let inputs = files::expand(&args.inputs).map_err(Failure::Usage)?;
     must_not_read_what_it_writes(&inputs, &args.stores.dead_letters)?;
-    let permit = Permit::from_args(&args.permit, Some(Permit::Any))?;
+    let (permit, _) = permit::open(&args.permit, Some(Permit::Any)).await?;
     let worker = worker_id();
     let metrics = Arc::new(Metrics::new(&sink_names(&args.stores)));
     let stores = Stores::open(&args.stores, &permit, &worker, &metrics).await?;

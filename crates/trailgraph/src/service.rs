@@ -1,24 +1,26 @@
 //! `trailgraph run`: the service.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bucket_state::RECORD_BYTES_MAX;
 use emitter::{OutboxSettings, Window};
-use shard_consumer::{Cut, KinesisParams, KinesisSource, Misplaced, Reading, ShardEvent, kinesis_client};
+use shard_consumer::{
+    Cut, KinesisParams, KinesisSource, LeaseStore, Misplaced, Reading, ShardEvent, kinesis_client, stream_name,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::RunArgs;
+use crate::cli::{LogFormat, RunArgs};
 use crate::counted_leases::CountedLeases;
 use crate::failure::Failure;
 use crate::intake::Intake;
-use crate::logs;
-use crate::metrics::Metrics;
+use crate::metrics::{EMBED_EVERY, Embedded, Metrics};
 use crate::parts::{limits, worker_id};
-use crate::permit::Permit;
+use crate::permit::{self, Permit, PermitSource, Senders, keep_up_to_date};
 use crate::pipeline::Pipeline;
 use crate::server::{self, Readiness};
-use crate::stores::{Stores, sink_names};
+use crate::stores::{Stores, must_route, sink_names};
+use crate::{clock, logs};
 
 /// Snapshots emitted together.
 pub(crate) const EMIT_BATCH: usize = 1_000;
@@ -28,55 +30,115 @@ pub(crate) const EMIT_BATCH: usize = 1_000;
 /// # Errors
 /// [`Failure::Usage`] before anything was read, else [`Failure::Running`].
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
-    logs::start(args.log, tracing::Level::INFO);
-    let permit = Permit::from_args(&args.permit, None)?;
+    let log = logs::start(args.log, tracing::Level::INFO);
     let reading = reading(&args)?;
-    let worker = args.worker_id.clone().unwrap_or_else(worker_id);
+    let (mut permit, mut source) = permit::open(&args.permit, None).await?;
+    let id = args.worker_id.clone().unwrap_or_else(worker_id);
     let metrics = Arc::new(Metrics::new(&sink_names(&args.stores)));
-    let stores = Stores::open(&args.stores, &permit, &worker, &metrics).await?;
-    let lease_args = &args.leases;
-    let leases = lease_args.open().await?;
+    let mut stores = Stores::open(&args.stores, &permit, &id, &metrics).await?;
+    let leases = Arc::new(CountedLeases { leases: args.leases.open().await?, metrics: Arc::clone(&metrics) });
     let readiness = Readiness::default();
     let bound = server::serve(args.metrics_addr, Arc::clone(&metrics), readiness.clone()).await.map_err(|error| {
         Failure::flag("--metrics-addr", args.metrics_addr, format!("{error}; name a free address of this host"))
     })?;
-
-    let source = KinesisSource::new(KinesisParams {
-        client: kinesis_client().await?,
-        stream: lease_args.stream.clone(),
-        leases: Arc::new(CountedLeases { leases, metrics: Arc::clone(&metrics) }),
-        reading,
-        misplaced: Misplaced::Deliver,
-        worker_id: worker.clone(),
-        start: args.start,
-        failover_after: lease_args.failover_after,
-    });
-    let Stores { state: store, sinks, dead_letters, .. } = stores;
+    let senders = Arc::new(Senders::new(&permit, Arc::clone(&metrics)));
     let stop = CancellationToken::new();
-    let (ready, stopping) = (readiness.clone(), stop.clone());
-    let intake = Intake {
-        stream: lease_args.stream.clone(),
-        window: Arc::new(Window::new(limits(args.window), Cut::default())),
-        permit,
-        until_ms: None,
-        input_bytes_max: RECORD_BYTES_MAX,
-        dead_letters,
-        metrics,
-        observe: Box::new(move |event| {
-            // The stream was listed and the leases were looked at: what can be read is being read.
-            if matches!(event, ShardEvent::Shards { .. }) && !stopping.is_cancelled() {
-                ready.set(true);
-            }
-        }),
-    };
-    let outbox = OutboxSettings { worker: worker.clone(), adopt_after: lease_args.failover_after, batch: EMIT_BATCH };
-    let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
-
     stop_on_signal(&stop, &readiness).map_err(|error| Failure::Running(error.into()))?;
-    tracing::info!(stream = lease_args.stream, worker, metrics = %bound, "reading");
-    pipeline.run(&stop).await?;
+    let worker = Worker { args, id, metrics, leases, readiness, senders, reading };
+    tracing::info!(stream = worker.args.leases.stream, worker = worker.id, permitted = %permit, metrics = %bound, "reading");
+    if log == LogFormat::Json {
+        tokio::spawn(embed(Arc::clone(&worker.metrics), &worker.args));
+    }
+    loop {
+        let routes = worker.work(stores, &permit, source.as_mut(), &stop).await?;
+        let Some(routed) = routes else { break };
+        tracing::info!("reading goes on with the new JupiterOne routes");
+        permit = routed;
+        stores = Stores::open(&worker.args.stores, &permit, &worker.id, &worker.metrics).await?;
+    }
     tracing::info!("drained");
     Ok(())
+}
+
+/// What lives as long as the service.
+struct Worker {
+    args: RunArgs,
+    id: String,
+    metrics: Arc<Metrics>,
+    leases: Arc<CountedLeases>,
+    readiness: Readiness,
+    senders: Arc<Senders>,
+    reading: Reading,
+}
+
+impl Worker {
+    /// Works until `stop`, or until the permit list routes accounts to other JupiterOne accounts: each of those has a lane
+    /// of its own, so the pipeline is drained, and begun anew with the list that this returns.
+    async fn work(
+        &self,
+        stores: Stores,
+        permit: &Permit,
+        source: Option<&mut PermitSource>,
+        stop: &CancellationToken,
+    ) -> Result<Option<Permit>, Failure> {
+        let (end, next) = (stop.child_token(), OnceLock::new());
+        let pipeline = self.pipeline(stores, &end).await?;
+        let routed = async |permit: &Permit| {
+            if !must_route(&self.args.stores, permit).await? {
+                return Ok(());
+            }
+            let _first = next.set(permit.clone());
+            end.cancel();
+            Ok(())
+        };
+        let permitting = async {
+            match source {
+                Some(source) => {
+                    keep_up_to_date(source, permit.clone(), &self.senders, &self.metrics, routed).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = pipeline.run(&end) => ended?,
+            () = permitting => {}
+        }
+        Ok(next.into_inner().filter(|_| !stop.is_cancelled()))
+    }
+
+    async fn pipeline(&self, stores: Stores, stop: &CancellationToken) -> Result<Pipeline, Failure> {
+        let Self { args, id, metrics, leases, readiness, senders, reading } = self;
+        let failover_after = args.leases.failover_after;
+        let source = KinesisSource::new(KinesisParams {
+            client: kinesis_client().await?,
+            stream: args.leases.stream.clone(),
+            leases: Arc::clone(leases) as Arc<dyn LeaseStore>,
+            reading: reading.clone(),
+            misplaced: Misplaced::Deliver,
+            worker_id: id.clone(),
+            start: args.start,
+            failover_after,
+        });
+        let Stores { state: store, sinks, dead_letters, .. } = stores;
+        let (ready, stopping) = (readiness.clone(), stop.clone());
+        let intake = Intake {
+            stream: args.leases.stream.clone(),
+            window: Arc::new(Window::new(limits(args.window), Cut::default())),
+            senders: Arc::clone(senders),
+            until_ms: None,
+            input_bytes_max: RECORD_BYTES_MAX,
+            dead_letters,
+            metrics: Arc::clone(metrics),
+            observe: Box::new(move |event| {
+                // The stream was listed and the leases were looked at: what can be read is being read.
+                if matches!(event, ShardEvent::Shards { .. }) && !stopping.is_cancelled() {
+                    ready.set(true);
+                }
+            }),
+        };
+        let outbox = OutboxSettings { worker: id.clone(), adopt_after: failover_after, batch: EMIT_BATCH };
+        Ok(Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox })
+    }
 }
 
 /// A consumer's name is of at most 128 of these characters:
@@ -92,6 +154,20 @@ fn reading(args: &RunArgs) -> Result<Reading, Failure> {
         return Err(Failure::flag("--app-name", consumer, mend));
     }
     Ok(Reading::FanOut { consumer })
+}
+
+/// Logs once a minute what ECS scales on, in the form from which CloudWatch makes metrics.
+fn embed(metrics: Arc<Metrics>, args: &RunArgs) -> impl Future<Output = ()> + use<> {
+    let leases = &args.leases;
+    let mut embedded = Embedded::new(&leases.app_name, stream_name(&leases.stream), sink_names(&args.stores));
+    async move {
+        loop {
+            tokio::time::sleep(EMBED_EVERY).await;
+            if let Some(line) = embedded.line(&metrics, clock::now_ms()) {
+                eprintln!("{line}");
+            }
+        }
+    }
 }
 
 /// SIGTERM is how ECS ends a task, SIGINT how a person does. Readiness turns false first. A second signal does not wait:

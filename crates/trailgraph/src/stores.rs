@@ -113,6 +113,18 @@ impl Stores {
     }
 }
 
+/// Whether these graphs follow the routes of a permit list; if so, whether this list's can be used.
+///
+/// # Errors
+/// Why they cannot.
+pub async fn must_route(args: &StoreArgs, permit: &Permit) -> Result<bool, String> {
+    let follows = args.graph.iter().any(|url| matches!(url, GraphUrl::JupiterOne(_)));
+    if follows {
+        jupiterone::Routes::of(&args.state.jupiterone, permit).await.map_err(|failure| failure.to_string())?;
+    }
+    Ok(follows)
+}
+
 /// The state store alone.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{REGION_BYTES_MAX, Record, Refused, bounded};
+use super::{REGION_BYTES_MAX, Record, Refused, bounded, shown};
 use crate::body;
 use crate::catalogue::{Call, Effect};
 use crate::change::CREATION_ROOT;
@@ -14,8 +14,6 @@ use crate::text::Text;
 
 /// A record names a bucket, and perhaps some more.
 const RESOURCES_BYTES_MAX: usize = 64 << 10;
-/// How much of a name that names nothing is shown.
-const SHOWN_CHARS_MAX: usize = 80;
 
 #[derive(Deserialize)]
 struct Resource<'a> {
@@ -145,10 +143,4 @@ fn bucket(call: &Call, parameters: &Parameters<'_>, arn: Option<&str>, region: &
 
 fn no_resource(what: &str, text: &str) -> Refused {
     Refused::Malformed(Malformed::NoResource, format!("{} is not the {what}", shown(text)))
-}
-
-fn shown(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN_CHARS_MAX).collect();
-    let rest = if start.len() < text.len() { "…" } else { "" };
-    format!("{start:?}{rest}")
 }

@@ -23,8 +23,8 @@ pub(super) struct Shards {
     checkpoint_age: GaugeVec,
     past_half_retention: IntGauge,
     retention_seconds: IntGauge,
-    open: IntGauge,
-    open_unread: IntGauge,
+    pub(super) open: IntGauge,
+    pub(super) open_unread: IntGauge,
     leases_held: IntGauge,
     lease_events: IntCounterVec,
     lease_writes: IntCounter,
@@ -155,6 +155,11 @@ impl Shards {
             self.behind_latest.with_label_values(&[shard]).set(held.lag(now).as_secs_f64());
         }
         self.past_half_retention.set(whole(known.late(now).count()));
+    }
+
+    /// The lag of the shard that lags most.
+    pub(super) fn most_behind(&self, now: Instant) -> Duration {
+        self.known().held.values().map(|held| held.lag(now)).max().unwrap_or_default()
     }
 
     fn happened(&self, kind: &str, count: usize) {

@@ -48,17 +48,22 @@ impl Metrics {
             applied: events("applied"),
             not_permitted: events("not_permitted"),
             ignored: reasons.map(|reason| (reason, by_label(&self.ignored, &[reason]))).filter(nonzero).collect(),
-            dead_letters: Malformed::ALL
-                .iter()
-                .map(|reason| reason.as_str())
-                .chain([REJECTED_SNAPSHOT])
-                .map(|reason| (reason, by_label(&self.dead_letters, &[reason])))
-                .filter(nonzero)
-                .collect(),
+            dead_letters: self.dead_letters_by_reason().filter(nonzero).collect(),
             saved: by_label(&self.saves, &["saved"]),
             contested: self.contested.get(),
             windows: self.window_events.get_sample_count(),
         }
+    }
+
+    /// Dead letters of every reason.
+    #[must_use]
+    pub fn dead_letters_total(&self) -> u64 {
+        self.dead_letters_by_reason().map(|(_, count)| count).sum()
+    }
+
+    fn dead_letters_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let reasons = Malformed::ALL.iter().map(|reason| reason.as_str()).chain([REJECTED_SNAPSHOT]);
+        reasons.map(|reason| (reason, self.dead_letters.with_label_values(&[reason]).get()))
     }
 
     /// Snapshots on which `sink` has spoken with `outcome`.

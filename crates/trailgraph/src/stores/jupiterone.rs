@@ -36,25 +36,7 @@ pub(super) async fn open(
             return Err(Failure::flag("--graph", format!("jupiterone:{scope}"), mend));
         }
     };
-    let mut keys = Keys::default();
-    let default = match &args.jupiterone_account {
-        Some(account) => Some(Route { account: account.clone(), key: keys.of_flags(args).await? }),
-        None => None,
-    };
-    let mut routes = BTreeMap::new();
-    for (aws_account, route) in permit.jupiterone_routes() {
-        let key = match &route.api_key_secret {
-            Some(secret) => keys.of_secret(secret).await.map_err(|error| {
-                Failure::flag("--permit", format!("account {aws_account}, apiKeySecret {secret}"), error)
-            })?,
-            None => keys.of_flags(args).await?,
-        };
-        routes.insert(aws_account.to_owned(), Route { account: route.account.clone(), key });
-    }
-    if default.is_none() && routes.is_empty() {
-        let mend = "names no account: set --jupiterone-account, or \"jupiterone\" of accounts in the permit file";
-        return Err(Failure::flag("--graph", "jupiterone:", mend));
-    }
+    let Routes { default, routes } = Routes::of(args, permit).await?;
     let url = &args.jupiterone_url;
     let http = Reqwest::to(url).map_err(|error| Failure::flag("--jupiterone-url", url, error))?;
     Ok(JupiterOne::lanes(&JupiterOneParams {
@@ -72,6 +54,40 @@ pub(super) async fn open(
         worker: worker.to_owned(),
         observe,
     }))
+}
+
+/// Which JupiterOne account shows which AWS account, each with its key.
+pub(super) struct Routes {
+    /// For all that are not routed otherwise.
+    default: Option<Route>,
+    routes: BTreeMap<String, Route>,
+}
+
+impl Routes {
+    /// # Errors
+    /// [`Failure::Usage`] where a key cannot be read, or there is no account at all.
+    pub(super) async fn of(args: &JupiterOneArgs, permit: &Permit) -> Result<Self, Failure> {
+        let mut keys = Keys::default();
+        let default = match &args.jupiterone_account {
+            Some(account) => Some(Route { account: account.clone(), key: keys.of_flags(args).await? }),
+            None => None,
+        };
+        let mut routes = BTreeMap::new();
+        for (aws_account, route) in permit.jupiterone_routes() {
+            let key = match &route.api_key_secret {
+                Some(secret) => keys.of_secret(secret).await.map_err(|error| {
+                    Failure::flag("--permit", format!("account {aws_account}, apiKeySecret {secret}"), error)
+                })?,
+                None => keys.of_flags(args).await?,
+            };
+            routes.insert(aws_account.to_owned(), Route { account: route.account.clone(), key });
+        }
+        if default.is_none() && routes.is_empty() {
+            let mend = "names no account: set --jupiterone-account, or \"jupiterone\" of accounts in the permit file";
+            return Err(Failure::flag("--graph", "jupiterone:", mend));
+        }
+        Ok(Self { default, routes })
+    }
 }
 
 /// Each secret is read once.

@@ -10,7 +10,7 @@ use shard_consumer::{Cut, FaultAt, MemoryInput, MemoryParams, MemorySource, Reco
 use trailgraph::dead_letters::DeadLetters;
 use trailgraph::intake::Intake;
 use trailgraph::metrics::Metrics;
-use trailgraph::permit::Permit;
+use trailgraph::permit::{Permit, Senders};
 
 const SINK: &str = "sqlite:trailgraph.db";
 
@@ -24,14 +24,15 @@ pub(crate) fn stores(folder: &Path, worker: &str) -> (SqliteStore, SqliteGraph) 
 /// Folds everything into small windows that are due at once.
 pub(crate) fn intake(folder: &Path) -> Intake {
     let limits = Limits { flush_after: Duration::from_millis(1), flush_at: 8, dirty_max: 16 };
+    let metrics = Arc::new(Metrics::new(&[SINK.to_owned()]));
     Intake {
         stream: "memory".into(),
         window: Arc::new(Window::new(limits, Cut::default())),
-        permit: Permit::Any,
+        senders: Arc::new(Senders::new(&Permit::Any, Arc::clone(&metrics))),
         until_ms: None,
         input_bytes_max: bucket_state::RECORD_BYTES_MAX,
         dead_letters: Arc::new(DeadLetters::file(&folder.join("dead-letters.jsonl")).unwrap()),
-        metrics: Arc::new(Metrics::new(&[SINK.to_owned()])),
+        metrics,
         observe: Box::new(|_| {}),
     }
 }
