@@ -31,12 +31,19 @@ struct Account {
 
 impl Account {
     /// What the AWS CLI prints.
-    fn aws(&self, arguments: &[&str]) -> Value {
+    fn aws(&self, command: &str) -> Value {
         let mut aws = Command::new(xtask::install::aws_cli().unwrap());
-        aws.args(arguments).args(["--endpoint-url", &self.server.endpoint(), "--region", REGION, "--output", "json"]);
+        aws.args(command.split(' ')).args([
+            "--endpoint-url",
+            &self.server.endpoint(),
+            "--region",
+            REGION,
+            "--output",
+            "json",
+        ]);
         let aws = self.with_credentials(&mut aws).current_dir(self.sandbox.path(""));
         let output = aws.env("AWS_PAGER", "").output().unwrap();
-        assert!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "aws {command}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
 
@@ -47,6 +54,11 @@ impl Account {
 
     /// Makes a stack of the template without what the server cannot make, and waits until it stands.
     fn create(&self, name: &str, given: Parameters) {
+        self.make("create-stack", name, given);
+        self.wait(name, "CREATE");
+    }
+
+    fn make(&self, how: &str, name: &str, given: Parameters) {
         let mut template = Template::receiver().json;
         let resources = template["Resources"].as_object_mut().unwrap();
         let mut skipped = Vec::new();
@@ -65,45 +77,37 @@ impl Account {
         std::fs::write(self.sandbox.path("cut.json"), template.to_string()).unwrap();
         let parameters = given.iter().map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}));
         std::fs::write(self.sandbox.path("parameters.json"), parameters.collect::<Value>().to_string()).unwrap();
-        self.aws(&[
-            "cloudformation",
-            "create-stack",
-            "--stack-name",
-            name,
-            "--template-body",
-            "file://cut.json",
-            "--parameters",
-            "file://parameters.json",
-            "--capabilities",
-            "CAPABILITY_IAM",
-        ]);
+        let files = "--template-body file://cut.json --parameters file://parameters.json";
+        self.aws(&format!("cloudformation {how} --stack-name {name} {files} --capabilities CAPABILITY_IAM"));
+    }
+
+    fn wait(&self, name: &str, operation: &str) {
         let begun = Instant::now();
         loop {
-            let stack = self.aws(&["cloudformation", "describe-stacks", "--stack-name", name])["Stacks"][0].clone();
-            match stack["StackStatus"].as_str().unwrap() {
-                "CREATE_COMPLETE" => return,
-                "CREATE_IN_PROGRESS" => assert!(begun.elapsed() < PATIENCE, "{stack}"),
-                _ => panic!("{}", self.aws(&["cloudformation", "describe-stack-events", "--stack-name", name])),
+            let stack = self.aws(&format!("cloudformation describe-stacks --stack-name {name}"))["Stacks"][0].clone();
+            match stack["StackStatus"].as_str().unwrap().strip_prefix(operation) {
+                Some("_COMPLETE") => return,
+                Some(going) if going.ends_with("_IN_PROGRESS") => assert!(begun.elapsed() < PATIENCE, "{stack}"),
+                _ => panic!("{}", self.aws(&format!("cloudformation describe-stack-events --stack-name {name}"))),
             }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
+    fn permit(&self) -> Value {
+        let parameter = self.aws("ssm get-parameter --name /trailgraph/permit");
+        serde_json::from_str(parameter["Parameter"]["Value"].as_str().unwrap()).unwrap()
+    }
+
     fn environment(&self, family: &str) -> Value {
-        let task = self.aws(&["ecs", "describe-task-definition", "--task-definition", family]);
+        let task = self.aws(&format!("ecs describe-task-definition --task-definition {family}"));
         let pairs = task["taskDefinition"]["containerDefinitions"][0]["environment"].as_array().unwrap().clone();
         pairs.into_iter().map(|pair| (pair["name"].as_str().unwrap().to_owned(), pair["value"].clone())).collect()
     }
 
     fn stack_resource(&self, stack: &str, id: &str) -> String {
-        let found = self.aws(&[
-            "cloudformation",
-            "describe-stack-resource",
-            "--stack-name",
-            stack,
-            "--logical-resource-id",
-            id,
-        ]);
+        let of = format!("--stack-name {stack} --logical-resource-id {id}");
+        let found = self.aws(&format!("cloudformation describe-stack-resource {of}"));
         found["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned()
     }
 }
@@ -119,23 +123,18 @@ fn the_template_makes_what_the_service_needs() {
     the_stream_and_the_bus(&account);
     the_tables(&account);
     the_service(&account);
+    an_update_permits_another_account(&account);
     account.create("second", ALL);
     everything_of_ones_own(&account);
 }
 
 fn the_stream_and_the_bus(account: &Account) {
-    let stream = &account.aws(&["kinesis", "describe-stream", "--stream-name", "trailgraph"])["StreamDescription"];
+    let stream = &account.aws("kinesis describe-stream --stream-name trailgraph")["StreamDescription"];
     assert_eq!((&stream["StreamStatus"], &stream["RetentionPeriodHours"]), (&json!("ACTIVE"), &json!(168)));
 
-    let undelivered = account.aws(&[
-        "sqs",
-        "get-queue-attributes",
-        "--queue-url",
-        &account.stack_resource("first", "Undelivered"),
-        "--attribute-names",
-        "QueueArn",
-        "Policy",
-    ]);
+    let queue = account.stack_resource("first", "Undelivered");
+    let undelivered =
+        account.aws(&format!("sqs get-queue-attributes --queue-url {queue} --attribute-names QueueArn Policy"));
     let undelivered = &undelivered["Attributes"];
     let mut arns = Vec::new();
     let written = Template::receiver().resources(REQUIRED);
@@ -143,19 +142,13 @@ fn the_stream_and_the_bus(account: &Account) {
         ("trailgraph-accounts", "AccountRule", "$.detail.recipientAccountId"),
         ("trailgraph-buckets", "BucketRule", "$.detail.requestParameters.bucketName"),
     ] {
-        let found = account.aws(&["events", "describe-rule", "--name", rule, "--event-bus-name", "trailgraph"]);
+        let found = account.aws(&format!("events describe-rule --name {rule} --event-bus-name trailgraph"));
         assert_eq!(found["State"], "ENABLED");
         let pattern: Value = serde_json::from_str(found["EventPattern"].as_str().unwrap()).unwrap();
         assert_eq!(pattern, written[id]["Properties"]["EventPattern"]);
-        let targets = account.aws(&[
-            "events",
-            "list-targets-by-rule",
-            "--rule",
-            rule,
-            "--event-bus-name",
-            "trailgraph",
-        ])["Targets"]
-            .clone();
+        let targets =
+            account.aws(&format!("events list-targets-by-rule --rule {rule} --event-bus-name trailgraph"))["Targets"]
+                .clone();
         assert_eq!(targets.as_array().unwrap().len(), 1);
         let target = &targets[0];
         assert_eq!(target["Arn"], stream["StreamARN"]);
@@ -172,7 +165,7 @@ fn the_stream_and_the_bus(account: &Account) {
 
 fn the_tables(account: &Account) {
     let described = |table: &str| {
-        let table = account.aws(&["dynamodb", "describe-table", "--table-name", table])["Table"].clone();
+        let table = account.aws(&format!("dynamodb describe-table --table-name {table}"))["Table"].clone();
         let mut keys = only(&table, &["AttributeDefinitions", "KeySchema", "BillingModeSummary"]);
         keys["AttributeDefinitions"].as_array_mut().unwrap().sort_by_key(|one| one["AttributeName"].to_string());
         let indexes = table["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
@@ -217,11 +210,9 @@ fn the_tables(account: &Account) {
 }
 
 fn the_service(account: &Account) {
-    let permit = account.aws(&["ssm", "get-parameter", "--name", "/trailgraph/permit"])["Parameter"].clone();
-    let permit: Value = serde_json::from_str(permit["Value"].as_str().unwrap()).unwrap();
-    assert_eq!(permit, json!({"accounts": {"111122223333": {}, "444455556666": {}}}));
+    assert_eq!(account.permit(), json!({"accounts": {"111122223333": {}, "444455556666": {}}}));
 
-    let task = account.aws(&["ecs", "describe-task-definition", "--task-definition", "trailgraph"]);
+    let task = account.aws("ecs describe-task-definition --task-definition trailgraph");
     let task = &task["taskDefinition"];
     assert_eq!(
         only(task, &["networkMode", "requiresCompatibilities", "cpu", "memory"]),
@@ -241,13 +232,14 @@ fn the_service(account: &Account) {
             "AWS_REGION": REGION, "TRAILGRAPH_APP_NAME": "trailgraph", "TRAILGRAPH_STREAM": "trailgraph",
             "TRAILGRAPH_LEASES": "dynamodb:trailgraph-leases", "TRAILGRAPH_STATE": "dynamodb:trailgraph-state",
             "TRAILGRAPH_DEAD_LETTERS": format!("sqs:{queue}"), "TRAILGRAPH_GRAPH": "jupiterone:",
-            "TRAILGRAPH_START": "trim-horizon", "TRAILGRAPH_FLUSH_AFTER": "5s", "TRAILGRAPH_LOG": "json",
+            "TRAILGRAPH_START": "trim-horizon", "TRAILGRAPH_FLUSH_AFTER": "5s", "TRAILGRAPH_FAILOVER_AFTER": "10s",
+            "TRAILGRAPH_LOG": "json",
             "TRAILGRAPH_METRICS_ADDR": "127.0.0.1:9464", "TRAILGRAPH_PERMIT": "ssm:/trailgraph/permit",
             "TRAILGRAPH_JUPITERONE_SCOPE": "account", "TRAILGRAPH_JUPITERONE_REQUESTS_PER_MINUTE": "30",
             "TRAILGRAPH_BOLT_USER": "neo4j", "TRAILGRAPH_BOLT_DATABASE": "neo4j",
         })
     );
-    let service = account.aws(&["ecs", "describe-services", "--cluster", "trailgraph", "--services", "trailgraph"]);
+    let service = account.aws("ecs describe-services --cluster trailgraph --services trailgraph");
     let deployment = &service["services"][0]["deploymentConfiguration"];
     assert_eq!(
         *deployment,
@@ -255,14 +247,22 @@ fn the_service(account: &Account) {
                "minimumHealthyPercent": 100})
     );
     let group = account.stack_resource("first", "SecurityGroup");
-    let group = account.aws(&["ec2", "describe-security-groups", "--group-ids", &group])["SecurityGroups"][0].clone();
+    let group = account.aws(&format!("ec2 describe-security-groups --group-ids {group}"))["SecurityGroups"][0].clone();
     let ports = group["IpPermissionsEgress"].as_array().unwrap().iter().map(|rule| rule["FromPort"].clone());
     assert_eq!((ports.collect::<Vec<_>>(), &group["IpPermissions"]), (vec![json!(443)], &json!([])));
 }
 
+fn an_update_permits_another_account(account: &Account) {
+    let mut given = REQUIRED.to_vec();
+    given[0] = ("PermittedAccounts", "111122223333,444455556666,777788889999");
+    account.make("update-stack", "first", &given);
+    account.wait("first", "UPDATE");
+    assert_eq!(account.permit(), json!({"accounts": {"111122223333": {}, "444455556666": {}, "777788889999": {}}}));
+}
+
 /// Stream, cluster, tables, security group, permit and keys are there already.
 fn everything_of_ones_own(account: &Account) {
-    let made = account.aws(&["cloudformation", "list-stack-resources", "--stack-name", "second"]);
+    let made = account.aws("cloudformation list-stack-resources --stack-name second");
     let made = made["StackResourceSummaries"].as_array().unwrap().iter();
     let mut kinds: Vec<_> = made.map(|resource| resource["ResourceType"].as_str().unwrap().to_owned()).collect();
     kinds.sort();
@@ -284,8 +284,8 @@ fn everything_of_ones_own(account: &Account) {
     let told = account.environment("second");
     for (setting, value) in [
         ("STREAM", "trailgraph"),
-        ("LEASES", "dynamodb:second-leases"),
-        ("STATE", "dynamodb:second-state"),
+        ("LEASES", "dynamodb:acme-consumer"),
+        ("STATE", "dynamodb:trailgraph-state"),
         ("PERMIT", "ssm:/security/permit"),
         ("FAN_OUT", "true"),
         ("METRICS_ADDR", "0.0.0.0:9464"),
@@ -295,11 +295,11 @@ fn everything_of_ones_own(account: &Account) {
     ] {
         assert_eq!(told[format!("TRAILGRAPH_{setting}")], value, "{setting}");
     }
-    let service = account.aws(&["ecs", "describe-services", "--cluster", "trailgraph", "--services", "second"]);
+    let service = account.aws("ecs describe-services --cluster trailgraph --services second");
     let network = &service["services"][0]["networkConfiguration"]["awsvpcConfiguration"];
     assert_eq!(network["securityGroups"], json!(["sg-12345678"]));
     let role = account.stack_resource("second", "TaskRole");
-    let policy = account.aws(&["iam", "get-role-policy", "--role-name", &role, "--policy-name", "worker"]);
+    let policy = account.aws(&format!("iam get-role-policy --role-name {role} --policy-name worker"));
     let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
     let sids: Vec<_> = statements.iter().map(|statement| statement["Sid"].as_str().unwrap()).collect();
     assert_eq!(

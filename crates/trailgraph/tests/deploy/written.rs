@@ -210,3 +210,21 @@ fn every_alarm_tells_the_topic() {
         }
     }
 }
+
+#[test]
+fn the_documentation_has_every_parameter_and_its_default() {
+    let docs = Template::receiver().path.parent().unwrap().join("../docs");
+    for (template, document) in [(Template::receiver(), "deploy.md"), (Template::sender(), "onboarding.md")] {
+        let text = std::fs::read_to_string(docs.join(document)).unwrap();
+        for (name, parameter) in template.json["Parameters"].as_object().unwrap() {
+            let default = match &parameter["Default"] {
+                Value::Null => "required".to_owned(),
+                Value::String(text) if text.is_empty() => "-".into(),
+                Value::String(text) if text.contains(", ") => "all".into(),
+                Value::String(text) => format!("`{text}`"),
+                number => format!("`{number}`"),
+            };
+            assert!(text.contains(&format!("| `{name}` | {default} |")), "{document}: {name}, {default}");
+        }
+    }
+}
