@@ -313,9 +313,7 @@ fn everything_of_ones_own(account: &Account) {
             "WriteDeadLetters",
             "ReadThePermit",
             "ReadApiKeys",
-            "UseTheSecretsKey",
-            "UseTheStreamsKey",
-            "UseTheKey"
+            "UseTheKeys",
         ]
     );
 }

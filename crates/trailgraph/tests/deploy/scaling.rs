@@ -4,9 +4,10 @@
 //! where it is below nine tenths of it. Any policy may scale out, all must agree to scaling in, and the largest number
 //! counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use trailgraph::metrics::{Embedded, Metrics};
 
 use crate::REQUIRED;
 use crate::metric_math::evaluate;
@@ -175,4 +176,37 @@ fn the_size_stays_between_its_bounds() {
     assert_eq!(fleet.course(Seen { shards: 1, tasks: 2, lag_seconds: 0 }), [2]);
     assert_eq!(fleet.course(Seen { shards: 400, tasks: 2, lag_seconds: 900 }), [2, 10]);
     assert_eq!(fleet.course(Seen { shards: 4, tasks: 10, lag_seconds: 0 }), [10, 5, 3, 2]);
+}
+
+#[test]
+fn policies_and_alarms_look_at_what_a_worker_tells() {
+    let metrics = Metrics::new(&["jupiterone:acme".to_owned()]);
+    metrics.shards_listed(4, 0, None);
+    let line = Embedded::new("trailgraph", "trailgraph", vec!["jupiterone:acme".to_owned()]).line(&metrics, 0).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let told = &line["_aws"]["CloudWatchMetrics"][0];
+    let mut looked_at = BTreeSet::new();
+    let resources = Template::receiver().resources(REQUIRED);
+    for metric in resources.values().flat_map(metrics_of).filter(|metric| metric["Namespace"] == "trailgraph") {
+        assert_eq!(metric["Namespace"], told["Namespace"]);
+        let dimensions = metric["Dimensions"].as_array().unwrap();
+        let names: Value = dimensions.iter().map(|one| one["Name"].clone()).collect();
+        assert_eq!(told["Dimensions"], json!([names]), "CloudWatch finds no metric with fewer or more dimensions");
+        assert!(dimensions.iter().all(|one| line[one["Name"].as_str().unwrap()] == one["Value"]), "{metric}");
+        looked_at.insert(metric["MetricName"].as_str().unwrap().to_owned());
+    }
+    let told: BTreeSet<_> =
+        told["Metrics"].as_array().unwrap().iter().map(|one| one["Name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(looked_at, told, "each is told, and each is looked at");
+}
+
+/// Every metric that stands anywhere in it.
+fn metrics_of(value: &Value) -> Vec<Value> {
+    let within: Vec<Value> = match value {
+        Value::Object(object) => object.values().flat_map(metrics_of).collect(),
+        Value::Array(list) => list.iter().flat_map(metrics_of).collect(),
+        _ => Vec::new(),
+    };
+    let own = value["MetricName"].is_string().then(|| value.clone());
+    own.into_iter().chain(within).collect()
 }
