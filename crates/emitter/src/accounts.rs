@@ -34,3 +34,15 @@ impl Accounts {
         project(id, state, level)
     }
 }
+
+/// The parts of the graph that these states make, with their owners' settings as they are stored now.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn snapshots(
+    store: &dyn StateStore,
+    states: &[(&ResourceId, &ResourceState)],
+) -> Result<Vec<Snapshot>, StoreError> {
+    let accounts = Accounts::read(store, states.iter().copied()).await?;
+    Ok(states.iter().map(|(id, state)| accounts.project(id, state)).collect())
+}

@@ -93,12 +93,26 @@ impl DynamoStore {
     /// [`StoreError::Unusable`] when the table is another one or may not be used, with the mend; [`StoreError::Newer`];
     /// [`StoreError::Unavailable`] when DynamoDB does not answer, or the table is not ready in time.
     pub async fn open(params: DynamoStoreParams) -> Result<Self, StoreError> {
-        let DynamoStoreParams { client, table, worker, now_ms, cache_bytes, sweep_every } = params;
-        let table = Table::new(&client, table);
+        let table = Table::new(&params.client, params.table.clone());
         table.open().await?;
-        let generation = table.generation(now_ms).await?;
+        let generation = table.generation(params.now_ms).await?;
+        Ok(Self::new(params, table, generation))
+    }
+
+    /// Opens a table that is there, to read it: nothing is written before somebody saves.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_read(params: DynamoStoreParams) -> Result<Self, StoreError> {
+        let table = Table::new(&params.client, params.table.clone());
+        let generation = table.stored_generation().await?.unwrap_or(params.now_ms);
+        Ok(Self::new(params, table, generation))
+    }
+
+    fn new(params: DynamoStoreParams, table: Table, generation: Generation) -> Self {
+        let DynamoStoreParams { worker, cache_bytes, sweep_every, .. } = params;
         let (seen, own, asked) = (Seen::new(cache_bytes), Own::new(&worker), Asked::default());
-        Ok(Self { shared: Arc::new(Shared { table, generation, seen, own, asked, sweep_every }) })
+        Self { shared: Arc::new(Shared { table, generation, seen, own, asked, sweep_every }) }
     }
 }
 

@@ -25,6 +25,7 @@ mod sqlite_store;
 mod store;
 mod window;
 
+pub use accounts::snapshots;
 pub use bolt_graph::{BOLT_STATUSES, BoltGraph, BoltParams};
 pub use commit::{SaveReport, Saved};
 pub use dynamo_store::{DynamoStore, DynamoStoreParams};

@@ -2,6 +2,8 @@
 
 mod rows;
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use bucket_state::ResourceId;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -90,6 +92,18 @@ impl SqliteStore {
         }()
         .map_err(|error| format!("{}: {error}", file.path().display()))?;
         Ok(Self { file, generation, worker: worker.to_owned() })
+    }
+
+    /// The store in the file at `path`, to read it: nothing in it is changed, and every write fails.
+    ///
+    /// # Errors
+    /// One line that names the path and the mend.
+    pub fn open_to_read(path: &Path) -> Result<Self, String> {
+        let file = SqliteFile::open_to_read(path)?;
+        file.must_have("state", SCHEMA_VERSION)?;
+        let generation = file.lock().query_row("SELECT generation FROM store", [], |row| row.get(0));
+        let generation = generation.map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self { file, generation, worker: String::new() })
     }
 
     async fn with<T: Send + 'static>(

@@ -108,6 +108,10 @@ pub struct RunArgs {
     /// How the log is written [default: text on a terminal, else json]
     #[arg(long, env = "TRAILGRAPH_LOG")]
     pub log: Option<LogFormat>,
+    /// Reads from the stored checkpoints, beside whoever reads, and logs what each window would save and emit: writes nothing
+    /// anywhere, and asks no graph
+    #[arg(long, env = "TRAILGRAPH_DRY_RUN", conflicts_with = "fan_out")]
+    pub dry_run: bool,
 }
 
 /// `trailgraph replay`
@@ -237,6 +241,9 @@ pub struct RepublishArgs {
 /// `trailgraph check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// The stream and its leases
+    #[command(flatten)]
+    pub leases: LeaseArgs,
     /// Where the graph and the states go
     #[command(flatten)]
     pub stores: StoreArgs,

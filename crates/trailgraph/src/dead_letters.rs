@@ -76,6 +76,7 @@ pub struct DeadLetters(Destination);
 
 #[derive(Debug)]
 enum Destination {
+    Nowhere,
     File(LetterFile),
     Queue(LetterQueue),
 }
@@ -101,6 +102,12 @@ impl DeadLetters {
         }
     }
 
+    /// Written nowhere: of a run that writes nothing.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self(Destination::Nowhere)
+    }
+
     /// The file at `path`, one JSON object a line. Made with the first letter.
     ///
     /// # Errors
@@ -115,6 +122,7 @@ impl DeadLetters {
     /// Those that were not written.
     pub async fn write<'a>(&self, letters: Vec<&'a DeadLetter>) -> Result<(), Unwritten<'a>> {
         match &self.0 {
+            Destination::Nowhere => Ok(()),
             Destination::File(file) => file.write(&letters).await.map_err(|error| Unwritten { error, letters }),
             Destination::Queue(queue) => queue.write(letters).await,
         }

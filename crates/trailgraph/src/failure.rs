@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use emitter::StoreError;
 use shard_consumer::SourceError;
 
@@ -58,6 +60,24 @@ impl From<SourceError> for Failure {
         match error {
             SourceError::Configuration(message) => Self::Usage(message),
             other => Self::Running(other.into()),
+        }
+    }
+}
+
+/// What a service of AWS said, or why it said nothing, in one line.
+pub(crate) fn told<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug,
+{
+    match error.as_service_error() {
+        Some(refusal) => {
+            let code = refusal.code().unwrap_or("refused without a code");
+            refusal.message().map_or_else(|| code.to_owned(), |message| format!("{code}: {message}"))
+        }
+        None => {
+            let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+            causes.by_ref().map(ToString::to_string).collect::<Vec<_>>().join(": ")
         }
     }
 }

@@ -39,26 +39,28 @@ impl LeaseArgs {
     /// # Errors
     /// As [`Self::open`].
     pub async fn open_existing(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
-        let exists = match &self.leases {
-            StoreUrl::Sqlite(url) => url.0.exists(),
-            StoreUrl::DynamoDb(table) => self.has_table(table).await?,
-        };
-        if exists { self.open().await.map(Some) } else { Ok(None) }
+        if self.exist().await? { self.open().await.map(Some) } else { Ok(None) }
     }
 
-    async fn has_table(&self, table: &str) -> Result<bool, Failure> {
-        let answer = dynamodb_client().await?.describe_table().table_name(table).send().await;
-        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_resource_not_found_exception() => Ok(false),
-            Err(error) => {
-                let what = format!(
-                    "--leases {}: the table cannot be described; check the region, the credentials, and that they allow \
-                     dynamodb:DescribeTable",
-                    self.leases
-                );
-                Err(Failure::Running(anyhow::Error::new(error).context(what)))
+    /// The same, to read them: a file is not changed by it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_read(&self) -> Result<Option<Arc<dyn LeaseStore>>, Failure> {
+        match &self.leases {
+            StoreUrl::Sqlite(url) if url.0.exists() => {
+                let leases = SqliteLeases::open_to_read(url.0.clone(), &self.app_name, &self.stream).await;
+                let leases = leases.map_err(|error| Failure::flag("--leases", &self.leases, error.chain()))?;
+                Ok(Some(Arc::new(leases)))
             }
+            _ => self.open_existing().await,
+        }
+    }
+
+    async fn exist(&self) -> Result<bool, Failure> {
+        match &self.leases {
+            StoreUrl::Sqlite(url) => Ok(url.0.exists()),
+            StoreUrl::DynamoDb(table) => has_table("--leases", table).await,
         }
     }
 
@@ -76,4 +78,20 @@ impl LeaseArgs {
 /// A client of DynamoDB.
 pub(crate) async fn dynamodb_client() -> Result<Client, Failure> {
     Ok(Client::new(&sdk_config().await?))
+}
+
+/// Whether there is such a table; `flag` names it in messages.
+pub(crate) async fn has_table(flag: &str, table: &str) -> Result<bool, Failure> {
+    let answer = dynamodb_client().await?.describe_table().table_name(table).send().await;
+    match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_resource_not_found_exception() => Ok(false),
+        Err(error) => {
+            let what = format!(
+                "{flag} dynamodb:{table}: the table cannot be described; check the region, the credentials, and that they \
+                 allow dynamodb:DescribeTable"
+            );
+            Err(Failure::Running(anyhow::Error::new(error).context(what)))
+        }
+    }
 }

@@ -9,6 +9,7 @@ use shard_consumer::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::cli::{LogFormat, RunArgs};
 use crate::counted_leases::CountedLeases;
@@ -20,7 +21,7 @@ use crate::permit::{self, Permit, PermitSource, Senders, keep_up_to_date};
 use crate::pipeline::Pipeline;
 use crate::server::{self, Readiness};
 use crate::stores::{Stores, must_route, sink_names};
-use crate::{clock, logs};
+use crate::{clock, dry_run, logs};
 
 /// Snapshots emitted together.
 pub(crate) const EMIT_BATCH: usize = 1_000;
@@ -35,8 +36,12 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut permit, mut source) = permit::open(&args.permit, None).await?;
     let id = args.worker_id.clone().unwrap_or_else(worker_id);
     let metrics = Arc::new(Metrics::new(&sink_names(&args.stores)));
-    let mut stores = Stores::open(&args.stores, &permit, &id, &metrics).await?;
-    let leases = Arc::new(CountedLeases { leases: args.leases.open().await?, metrics: Arc::clone(&metrics) });
+    let (mut stores, leases) = if args.dry_run {
+        dry_run::open(&args, &id).await?
+    } else {
+        (Stores::open(&args.stores, &permit, &id, &metrics).await?, args.leases.open().await?)
+    };
+    let leases = Arc::new(CountedLeases { leases, metrics: Arc::clone(&metrics) });
     let readiness = Readiness::default();
     let bound = server::serve(args.metrics_addr, Arc::clone(&metrics), readiness.clone()).await.map_err(|error| {
         Failure::flag("--metrics-addr", args.metrics_addr, format!("{error}; name a free address of this host"))
@@ -45,6 +50,9 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     stop_on_signal(&stop, &readiness).map_err(|error| Failure::Running(error.into()))?;
     let worker = Worker { args, id, metrics, leases, readiness, senders, reading };
+    if worker.args.dry_run {
+        tracing::info!("a dry run: nothing is written anywhere");
+    }
     tracing::info!(stream = worker.args.leases.stream, worker = worker.id, permitted = %permit, metrics = %bound, "reading");
     if log == LogFormat::Json {
         tokio::spawn(embed(Arc::clone(&worker.metrics), &worker.args));
@@ -84,7 +92,7 @@ impl Worker {
         let (end, next) = (stop.child_token(), OnceLock::new());
         let pipeline = self.pipeline(stores, &end).await?;
         let routed = async |permit: &Permit| {
-            if !must_route(&self.args.stores, permit).await? {
+            if self.args.dry_run || !must_route(&self.args.stores, permit).await? {
                 return Ok(());
             }
             let _first = next.set(permit.clone());
@@ -99,8 +107,10 @@ impl Worker {
                 None => std::future::pending().await,
             }
         };
+        // What is said of windows is said of a rehearsal.
+        let span = if self.args.dry_run { tracing::info_span!("dry_run") } else { tracing::Span::none() };
         tokio::select! {
-            ended = pipeline.run(&end) => ended?,
+            ended = pipeline.run(&end).instrument(span) => ended?,
             () = permitting => {}
         }
         Ok(next.into_inner().filter(|_| !stop.is_cancelled()))

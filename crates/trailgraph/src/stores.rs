@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use emitter::{
     BoltGraph, BoltParams, DynamoStore, DynamoStoreParams, GraphSink, ListedSink, Observe, SinkName, SqliteFile,
-    SqliteGraph, SqliteStore, StateStore,
+    SqliteGraph, SqliteStore, StateStore, StoreError,
 };
 use secrecy::SecretString;
 
@@ -18,7 +18,7 @@ use crate::cli::{BoltArgs, DeadLetterUrl, GraphUrl, StateArgs, StoreArgs, StoreU
 use crate::clock;
 use crate::dead_letters::DeadLetters;
 use crate::failure::Failure;
-use crate::leases_flag::dynamodb_client;
+use crate::leases_flag::{dynamodb_client, has_table};
 use crate::metrics::Metrics;
 use crate::permit::Permit;
 
@@ -68,26 +68,14 @@ impl Stores {
         let state = open_state(&args.state.state, worker, &mut files).await?;
         let (mut sinks, mut graphs) = (Vec::<Arc<dyn GraphSink>>::new(), Vec::new());
         for url in &args.graph {
-            let (name, wrong) = (sink_name(url, &args.state), |error: String| Failure::flag("--graph", url, error));
+            let name = sink_name(url, &args.state);
             if sinks.iter().any(|sink| *sink.name() == name) {
-                return Err(wrong("this graph is named twice".into()));
+                return Err(Failure::flag("--graph", url, "this graph is named twice"));
             }
-            match url {
-                GraphUrl::Sqlite(path) => {
-                    let graph = files.open(&path.0).and_then(|file| SqliteGraph::open(file, name)).map_err(wrong)?;
-                    graphs.push(Arc::new(graph));
-                    sinks.extend(graphs.last().map(|graph| Arc::clone(graph) as Arc<dyn GraphSink>));
-                }
-                GraphUrl::JupiterOne(scope) => {
-                    let observe = observe(metrics, &name);
-                    sinks.extend(
-                        jupiterone::open(name, scope.as_deref(), &args.state.jupiterone, permit, worker, observe)
-                            .await?,
-                    );
-                }
-                GraphUrl::Bolt(url) => {
-                    sinks.push(Arc::new(bolt(url, &args.state.bolt, name, metrics).await.map_err(wrong)?));
-                }
+            let opened = open_graph(url, &args.state, permit, worker, metrics, &mut files).await?;
+            sinks.extend(opened.sinks());
+            if let Graph::File(graph) = opened {
+                graphs.push(graph);
             }
         }
         let dead_letters = DeadLetters::open(&args.dead_letters)
@@ -113,6 +101,55 @@ impl Stores {
     }
 }
 
+/// One graph.
+pub enum Graph {
+    /// A file.
+    File(Arc<SqliteGraph>),
+    /// A server, in one lane or several.
+    Served(Vec<Arc<dyn GraphSink>>),
+}
+
+impl Graph {
+    /// Its lanes.
+    #[must_use]
+    pub fn sinks(&self) -> Vec<Arc<dyn GraphSink>> {
+        match self {
+            Self::File(graph) => vec![Arc::clone(graph) as Arc<dyn GraphSink>],
+            Self::Served(lanes) => lanes.clone(),
+        }
+    }
+}
+
+/// One graph of those that the flags name.
+///
+/// # Errors
+/// [`Failure::Usage`] that names the graph and the mend.
+pub async fn open_graph(
+    url: &GraphUrl,
+    args: &StateArgs,
+    permit: &Permit,
+    worker: &str,
+    metrics: &Arc<Metrics>,
+    files: &mut Files,
+) -> Result<Graph, Failure> {
+    let (name, wrong) = (sink_name(url, args), |error: String| Failure::flag("--graph", url, error));
+    match url {
+        GraphUrl::Sqlite(path) => {
+            let graph = files.open(&path.0).and_then(|file| SqliteGraph::open(file, name)).map_err(wrong)?;
+            Ok(Graph::File(Arc::new(graph)))
+        }
+        GraphUrl::JupiterOne(scope) => {
+            let observe = observe(metrics, &name);
+            let lanes = jupiterone::open(name, scope.as_deref(), &args.jupiterone, permit, worker, observe).await?;
+            Ok(Graph::Served(lanes))
+        }
+        GraphUrl::Bolt(url) => {
+            let graph = bolt(url, &args.bolt, name, metrics).await.map_err(wrong)?;
+            Ok(Graph::Served(vec![Arc::new(graph)]))
+        }
+    }
+}
+
 /// Whether these graphs follow the routes of a permit list; if so, whether this list's can be used.
 ///
 /// # Errors
@@ -133,6 +170,24 @@ pub async fn open_state_alone(args: &StateArgs, worker: &str) -> Result<Arc<dyn 
     open_state(&args.state, worker, &mut Files::default()).await
 }
 
+/// The state store, to read it, if there is one; makes and changes none.
+///
+/// # Errors
+/// As [`Stores::open`].
+pub async fn open_state_to_read(url: &StoreUrl, worker: &str) -> Result<Option<Arc<dyn StateStore>>, Failure> {
+    match url {
+        StoreUrl::Sqlite(path) if path.0.exists() => {
+            let store = SqliteStore::open_to_read(&path.0).map_err(|error| Failure::flag("--state", url, error))?;
+            Ok(Some(Arc::new(store)))
+        }
+        StoreUrl::DynamoDb(table) if has_table("--state", table).await? => {
+            let store = DynamoStore::open_to_read(dynamo_params(table, worker).await?).await;
+            store.map(|store| Some(Arc::new(store) as _)).map_err(|error| of_dynamo(url, &error))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// What the state store's list says of these graphs.
 #[must_use]
 pub fn listed(sinks: &[Arc<dyn GraphSink>]) -> Vec<ListedSink> {
@@ -150,20 +205,27 @@ async fn open_state(url: &StoreUrl, worker: &str, files: &mut Files) -> Result<A
             store.map(|store| Arc::new(store) as _).map_err(|error| Failure::flag("--state", url, error))
         }
         StoreUrl::DynamoDb(table) => {
-            let params = DynamoStoreParams {
-                client: dynamodb_client().await?,
-                table: table.clone(),
-                worker: worker.to_owned(),
-                now_ms: clock::now_ms(),
-                cache_bytes: CACHE_BYTES,
-                sweep_every: SWEEP_EVERY,
-            };
-            let store = DynamoStore::open(params).await;
-            store.map(|store| Arc::new(store) as _).map_err(|error| match error.is_transient() {
-                true => Failure::Running(anyhow::anyhow!("--state {url}: {error}")),
-                false => Failure::flag("--state", url, error),
-            })
+            let store = DynamoStore::open(dynamo_params(table, worker).await?).await;
+            store.map(|store| Arc::new(store) as _).map_err(|error| of_dynamo(url, &error))
         }
+    }
+}
+
+async fn dynamo_params(table: &str, worker: &str) -> Result<DynamoStoreParams, Failure> {
+    Ok(DynamoStoreParams {
+        client: dynamodb_client().await?,
+        table: table.to_owned(),
+        worker: worker.to_owned(),
+        now_ms: clock::now_ms(),
+        cache_bytes: CACHE_BYTES,
+        sweep_every: SWEEP_EVERY,
+    })
+}
+
+fn of_dynamo(url: &StoreUrl, error: &StoreError) -> Failure {
+    match error.is_transient() {
+        true => Failure::Running(anyhow::anyhow!("--state {url}: {error}")),
+        false => Failure::flag("--state", url, error),
     }
 }
 
@@ -181,8 +243,9 @@ fn observe(metrics: &Arc<Metrics>, name: &SinkName) -> Observe {
     Arc::new(move |event| metrics.sink_traffic(&name, event))
 }
 
+/// What lies in one file shares one connection.
 #[derive(Default)]
-struct Files(BTreeMap<PathBuf, SqliteFile>);
+pub struct Files(BTreeMap<PathBuf, SqliteFile>);
 
 impl Files {
     fn open(&mut self, path: &Path) -> Result<SqliteFile, String> {

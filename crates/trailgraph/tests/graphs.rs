@@ -66,28 +66,3 @@ fn everything_is_shown_anew_when_asked_for_and_a_forgotten_graph_is_waited_for_n
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("not on the list of sqlite:trailgraph.db, which has: sqlite:"), "{}", said(&output));
 }
-
-#[test]
-fn a_check_says_of_each_part_whether_it_can_be_reached_and_what_would_mend_it() {
-    let sandbox = Sandbox::new();
-    std::fs::write(sandbox.path("permit.json"), r#"{"accounts": {"111122223333": {}}}"#).unwrap();
-    let checked = sandbox.succeed(&["check", "--permit", "permit.json"]);
-    let lines: Vec<&str> = checked.lines().collect();
-    for (line, begins) in lines.iter().zip([
-        "ok      permit: 1 accounts",
-        "ok      state sqlite:trailgraph.db: made 20",
-        "ok      graph sqlite:/",
-        "ok      dead letters file:dead-letters.jsonl: can be written",
-    ]) {
-        assert!(line.starts_with(begins), "{checked}");
-    }
-    // A port on which nobody listens.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let down = format!("bolt://{free}");
-    let mut command = sandbox.command(&["check", "--permit-any", "--graph", "sqlite:a.db", "--graph", &down]);
-    let output = command.env("TRAILGRAPH_BOLT_PASSWORD", "secret-word").output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains(&format!("FAILED  graph bolt:{free}/neo4j: ")), "{}", said(&output));
-    assert!(said(&output).contains("ok      graph sqlite:/") && said(&output).contains("1 of 5 checks failed"));
-    assert!(!said(&output).contains("secret-word"));
-}

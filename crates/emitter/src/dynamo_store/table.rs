@@ -12,7 +12,7 @@ use tracing::info;
 use super::attributes::name;
 use super::call::Table;
 use super::fault::Fault;
-use super::item::{PK, SK, STORE, key, needed, nonce, number, numeral};
+use super::item::{Item, PK, SK, STORE, key, needed, nonce, number, numeral};
 use super::write::{Change, Outcome, Refusal};
 use crate::row::Generation;
 use crate::store::StoreError;
@@ -62,11 +62,21 @@ impl Table {
         let Some(Refusal::Moved(item)) = found else {
             return Err(self.unavailable("the store's generation was removed this moment"));
         };
-        let schema: u64 = needed(numeral(&item, "schema"), &item, "schema")?;
+        self.generation_in(&item)
+    }
+
+    /// When the store was made, if anybody has said.
+    pub(super) async fn stored_generation(&self) -> Result<Option<Generation>, StoreError> {
+        let item = self.get(key(STORE, "generation"), "read the store's generation").await?;
+        item.map(|item| self.generation_in(&item)).transpose()
+    }
+
+    fn generation_in(&self, item: &Item) -> Result<Generation, StoreError> {
+        let schema: u64 = needed(numeral(item, "schema"), item, "schema")?;
         if schema > SCHEMA_VERSION {
             return Err(StoreError::Newer { what: format!("the state store dynamodb:{}", self.name) });
         }
-        needed(numeral(&item, "generation"), &item, "generation")
+        needed(numeral(item, "generation"), item, "generation")
     }
 
     /// Does the next step; says whether none was left.

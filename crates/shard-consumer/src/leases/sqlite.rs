@@ -3,7 +3,7 @@
 mod file;
 mod row;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -34,11 +34,26 @@ impl SqliteLeases {
     /// [`SourceError::Configuration`] when the file cannot be written, is not a database, or was written by a newer
     /// version.
     pub async fn open(path: impl Into<PathBuf>, app: &str, stream: &str) -> Result<Self, SourceError> {
-        let path = path.into();
-        let app = app.to_owned();
-        let stream = stream_name(stream).to_owned();
+        Self::opened_by(file::open, path.into(), app, stream).await
+    }
+
+    /// Opens a file that is there, to read it: every write fails.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_to_read(path: impl Into<PathBuf>, app: &str, stream: &str) -> Result<Self, SourceError> {
+        Self::opened_by(file::open_to_read, path.into(), app, stream).await
+    }
+
+    async fn opened_by(
+        open: fn(&Path) -> Result<Connection, SourceError>,
+        path: PathBuf,
+        app: &str,
+        stream: &str,
+    ) -> Result<Self, SourceError> {
+        let (app, stream) = (app.to_owned(), stream_name(stream).to_owned());
         blocking(move || {
-            let connection = Mutex::new(file::open(&path)?);
+            let connection = Mutex::new(open(&path)?);
             Ok(Self { shared: Arc::new(Shared { path, app, stream, connection }) })
         })
         .await

@@ -1,12 +1,11 @@
 //! Where the permit list is read from.
 
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::error::DisplayErrorContext;
 use shard_consumer::sdk_config;
 
 use super::Permit;
 use crate::cli::{PermitArgs, PermitUrl};
-use crate::failure::Failure;
+use crate::failure::{Failure, told};
 
 /// A permit list that is read again and again.
 pub struct PermitSource {
@@ -79,7 +78,7 @@ async fn parameter(ssm: &Client, name: &str) -> Result<String, String> {
             "the parameter cannot be read: check the Region and the credentials, and that they allow ssm:GetParameter on \
              it, and kms:Decrypt on its key if it is a SecureString of a key of your own"
         };
-        format!("{mend} ({})", DisplayErrorContext(&error))
+        format!("{mend} ({})", told(&error))
     })?;
     got.parameter.and_then(|parameter| parameter.value).ok_or_else(|| "the parameter has no value".into())
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod buckets;
 pub(crate) mod graphs;
+pub(crate) mod proxy;
 pub(crate) mod stream;
 pub(crate) mod worker;
 

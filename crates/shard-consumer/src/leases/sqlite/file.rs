@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 use crate::source::SourceError;
 
@@ -59,6 +59,28 @@ pub(super) fn open(path: &Path) -> Result<Connection, SourceError> {
             }
             Err(error) => return Err(unusable(path, &error)),
         }
+    }
+}
+
+/// Opens a file that is there, to read it: nothing in it is changed.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, SourceError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.busy_timeout(WAIT_MOST)?;
+        let version =
+            connection.query_row("SELECT value FROM lease_meta WHERE name = 'schema_version'", [], |row| {
+                row.get::<_, i64>(0)
+            })?;
+        Ok((connection, version))
+    });
+    match opened {
+        Ok((connection, SCHEMA_VERSION)) => Ok(connection),
+        Ok((_, version)) => Err(SourceError::Configuration(format!(
+            "lease file {}: its schema version is {version}, and {SCHEMA_VERSION} is needed: `trailgraph run` of this \
+             version brings an older one up to date",
+            path.display()
+        ))),
+        Err(error) => Err(unusable(path, &error)),
     }
 }
 
