@@ -1,4 +1,5 @@
-//! What EventBridge does with an event, by the templates' own rules and policies: no server forwards events to a stream.
+//! What EventBridge does with an event, by the templates' own rules and policies: no server forwards events to a
+//! stream.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,13 @@
 //! Events go from the senders' buses to the graph, as the templates say.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_kinesis::primitives::Blob;
 use serde_json::{Value, json};
 
 use crate::REQUIRED;
 use crate::bus::{Buses, From, Sent};
+use crate::created::Account;
 use crate::support::Sandbox;
 use crate::support::stream::{Stream, eventually};
 use crate::template::Template;
@@ -105,76 +108,96 @@ fn the_bus_lets_in_whom_the_parameters_name() {
     }
 }
 
+/// What the accounts do, one after the other, and where it has to go: under a key into the stream, or nowhere.
+fn deeds() -> Vec<(From<'static>, Value, &'static str)> {
+    let other = From { account: "444455556666", ..PERMITTED };
+    let block = |all: bool| {
+        let kinds = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
+        kinds.into_iter().map(|kind| (kind.to_owned(), Value::Bool(all))).collect::<Value>()
+    };
+    let open = json!({"bucketName": "acme-site", "PublicAccessBlockConfiguration": block(false)});
+    let public = json!({"bucketName": "acme-site", "bucketPolicy": {"Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme-site/*"}}});
+    let of_account = json!({"PublicAccessBlockConfiguration": block(true)});
+    let with = |parameters: Value| ("requestParameters", parameters);
+    let failed = ("errorCode", json!("BucketNotEmpty"));
+    let deeds = [
+        (PERMITTED, "CreateBucket", vec![of_bucket("acme-site")], "acme-site"),
+        (PERMITTED, "PutBucketPublicAccessBlock", vec![with(open)], "acme-site"),
+        (PERMITTED, "PutBucketPolicy", vec![with(public)], "acme-site"),
+        (other, "CreateBucket", vec![of_bucket("acme-ledger")], "acme-ledger"),
+        (PERMITTED, "PutAccountPublicAccessBlock", vec![with(of_account)], "111122223333"),
+        (PERMITTED, "DeleteBucket", vec![of_bucket("acme-site"), failed], "NotTaken"),
+        (PERMITTED, "PutBucketMoon", vec![of_bucket("acme-moon")], "NotTaken"),
+        (STRANGER, "CreateBucket", vec![of_bucket("acme-stranger")], "Refused"),
+    ];
+    let with_time = deeds.into_iter().enumerate();
+    with_time.map(|(second, (from, name, more, goes))| (from, call(from, name, second, &more), goes)).collect()
+}
+
+/// The stack's parameter, as CloudFormation writes it.
+fn write_permit(account: &Account, buses: &Buses) {
+    let permit = &buses.receiver["Permit"]["Properties"];
+    let (name, value) = (permit["Name"].as_str().unwrap(), permit["Value"].as_str().unwrap());
+    let how = "--type String --overwrite --region us-east-1";
+    account.aws(&format!("ssm put-parameter --name {name} {how} --value {value}"));
+}
+
+async fn put(stream: &Stream, key: &str, record: &[u8]) {
+    let request = stream.client.put_record().stream_name(&stream.name).partition_key(key);
+    request.data(Blob::new(record)).send().await.unwrap();
+}
+
+/// Waits until the graph is the one of these records, and returns its buckets by name.
+async fn until_graph_of(sandbox: &Sandbox, records: &[Vec<u8>]) -> BTreeMap<String, Value> {
+    let replayed = Sandbox::new();
+    replayed.replay(records, &[]);
+    let expected = replayed.export();
+    let export = || String::from_utf8_lossy(&sandbox.run(&["graph", "export"]).stdout).into_owned();
+    eventually("the graph is the one of the records", async || (export() == expected).then_some(())).await;
+    let graph = replayed.graph();
+    let buckets = graph["entities"].as_array().unwrap().iter().filter(|entity| entity["_type"] == "aws_s3_bucket");
+    buckets.map(|bucket| (bucket["name"].as_str().unwrap().to_owned(), bucket.clone())).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_senders_put_makes_the_graph() {
     let buses = buses();
-    let block = |all: bool| json!({"BlockPublicAcls": all, "IgnorePublicAcls": all, "BlockPublicPolicy": all, "RestrictPublicBuckets": all});
-    let public = json!({
-        "bucketName": "acme-site", "policy": "", "bucketPolicy": {"Version": "2012-10-17", "Statement": {
-            "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme-site/*"}},
-    });
-    let open =
-        json!({"bucketName": "acme-site", "publicAccessBlock": "", "PublicAccessBlockConfiguration": block(false)});
-    let of_account = json!({"PublicAccessBlockConfiguration": block(true), "Host": "111122223333.s3-control.eu-west-1.amazonaws.com"});
-    let other = From { account: "444455556666", ..PERMITTED };
-    let entries = [
-        (PERMITTED, call(PERMITTED, "CreateBucket", 1, &[of_bucket("acme-site")])),
-        (PERMITTED, call(PERMITTED, "PutBucketPublicAccessBlock", 2, &[("requestParameters", open)])),
-        (PERMITTED, call(PERMITTED, "PutBucketPolicy", 3, &[("requestParameters", public)])),
-        (other, call(other, "CreateBucket", 4, &[of_bucket("acme-ledger")])),
-        (PERMITTED, call(PERMITTED, "PutAccountPublicAccessBlock", 5, &[("requestParameters", of_account)])),
-        // None of these may be seen.
-        (
-            PERMITTED,
-            call(PERMITTED, "DeleteBucket", 6, &[of_bucket("acme-site"), ("errorCode", json!("BucketNotEmpty"))]),
-        ),
-        (PERMITTED, call(PERMITTED, "PutBucketMoon", 7, &[of_bucket("acme-moon")])),
-        (STRANGER, call(STRANGER, "CreateBucket", 8, &[of_bucket("acme-stranger")])),
-    ];
-    let (mut put, mut fates) = (Vec::new(), Vec::new());
-    for (from, entry) in &entries {
-        match buses.carry(*from, entry) {
+    let account = tokio::task::spawn_blocking(Account::new).await.unwrap();
+    write_permit(&account, &buses);
+    let mut stream = Stream::start(2).await;
+    stream.more.push(("AWS_ENDPOINT_URL_SSM", account.endpoint()));
+    let mut records = Vec::new();
+    for (from, entry, goes) in deeds() {
+        match buses.carry(from, &entry) {
             Sent::Put { key, record } => {
-                fates.push(key.clone());
-                put.push((key, record));
+                assert_eq!(key, goes);
+                put(&stream, &key, &record).await;
+                records.push(record);
             }
-            other => fates.push(format!("{other:?}")),
+            nowhere => assert_eq!(format!("{nowhere:?}"), goes, "{entry}"),
         }
     }
-    let expected =
-        ["acme-site", "acme-site", "acme-site", "acme-ledger", "111122223333", "NotTaken", "NotTaken", "Refused"];
-    assert_eq!(fates, expected);
-
-    let stream = Stream::start(2).await;
-    for (key, record) in &put {
-        let request = stream.client.put_record().stream_name(&stream.name).partition_key(key);
-        request.data(Blob::new(record.clone())).send().await.unwrap();
-    }
     let sandbox = Sandbox::new();
-    let permit = buses.receiver["Permit"]["Properties"]["Value"].as_str().unwrap();
-    std::fs::write(sandbox.path("permit.json"), permit).unwrap();
-    let service = stream.serve_permitted(&sandbox, &["--permit", "permit.json", "--flush-after", "200ms"]);
-    let bucket = |graph: &Value, name: &str| {
-        let mut entities = graph["entities"].as_array().cloned().unwrap_or_default().into_iter();
-        entities.find(|entity| entity["_type"] == "aws_s3_bucket" && entity["name"] == name)
-    };
-    let graph = eventually("the account's block is in the graph", async || {
-        let graph: Value = serde_json::from_slice(&sandbox.run(&["graph", "export"]).stdout).unwrap_or_default();
-        // The last of what was put: what was put before is there as well once its bucket is.
-        let closed = bucket(&graph, "acme-site")
-            .is_some_and(|site| site["accountPublicAccessBlock"].as_str().is_some() || site["public"] == false);
-        (closed && bucket(&graph, "acme-ledger").is_some()).then_some(graph)
-    })
-    .await;
-    println!("{}", serde_json::to_string_pretty(&bucket(&graph, "acme-site")).unwrap());
-    for absent in ["acme-moon", "acme-stranger"] {
-        assert_eq!(bucket(&graph, absent), None);
-    }
-    assert_eq!(service.stop("-TERM").0, Some(0));
+    let service = stream.serve_permitted(&sandbox, &["--permit", "ssm:/trailgraph/permit", "--flush-after", "200ms"]);
+    let buckets = until_graph_of(&sandbox, &records).await;
+    assert_eq!(buckets.keys().collect::<Vec<_>>(), ["acme-ledger", "acme-site"]);
+    let site = &buckets["acme-site"];
+    assert_eq!((&site["policyPublic"], &site["public"]), (&json!(true), &json!(false)), "the account's block wins");
 
-    // The same as of these records alone.
-    let replayed = Sandbox::new();
-    let records: Vec<Vec<u8>> = put.into_iter().map(|(_, record)| record).collect();
-    replayed.replay(&records, &[]);
-    assert_eq!(sandbox.export(), replayed.export());
+    // One more account, as an update of the stack permits it.
+    let accounts = ("PermittedAccounts", "111122223333,444455556666,999988887777");
+    let others = REQUIRED.iter().filter(|(name, _)| *name != accounts.0);
+    let parameters: Vec<_> = others.copied().chain([accounts]).collect();
+    let buses = Buses { receiver: Template::receiver().resources(&parameters), ..buses };
+    write_permit(&account, &buses);
+    let changed = "trailgraph_permit_reloads_total{outcome=\"changed\"} 1";
+    eventually("the permit is taken up", async || service.get("/metrics").filter(|told| told.contains(changed))).await;
+    let (from, entry, _) = deeds().pop().unwrap();
+    let Sent::Put { key, record } = buses.carry(from, &entry) else { panic!("it is let in now") };
+    put(&stream, &key, &record).await;
+    records.push(record);
+    let buckets = until_graph_of(&sandbox, &records).await;
+    assert_eq!(buckets.keys().collect::<Vec<_>>(), ["acme-ledger", "acme-site", "acme-stranger"]);
+    assert_eq!(service.stop("-TERM").0, Some(0));
 }

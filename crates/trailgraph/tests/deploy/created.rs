@@ -24,23 +24,25 @@ const CUT_OUT_TYPES: [&str; 3] = [
 ];
 
 /// An account with a server for everything in it.
-struct Account {
+pub(crate) struct Account {
     server: MinistackServer,
     sandbox: Sandbox,
 }
 
 impl Account {
+    pub(crate) fn new() -> Self {
+        Self { server: MinistackServer::start().unwrap(), sandbox: Sandbox::new() }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.endpoint()
+    }
+
     /// What the AWS CLI prints.
-    fn aws(&self, command: &str) -> Value {
+    pub(crate) fn aws(&self, command: &str) -> Value {
         let mut aws = Command::new(xtask::install::aws_cli().unwrap());
-        aws.args(command.split(' ')).args([
-            "--endpoint-url",
-            &self.server.endpoint(),
-            "--region",
-            REGION,
-            "--output",
-            "json",
-        ]);
+        aws.args(["--endpoint-url", &self.endpoint(), "--region", REGION, "--output", "json"]);
+        aws.args(command.split(' '));
         let aws = self.with_credentials(&mut aws).current_dir(self.sandbox.path(""));
         let output = aws.env("AWS_PAGER", "").output().unwrap();
         assert!(output.status.success(), "aws {command}: {}", String::from_utf8_lossy(&output.stderr));
@@ -54,12 +56,13 @@ impl Account {
 
     /// Makes a stack of the template without what the server cannot make, and waits until it stands.
     fn create(&self, name: &str, given: Parameters) {
-        self.make("create-stack", name, given);
+        assert_eq!(self.make("create-stack", name, Template::receiver(), given), CUT_OUT);
         self.wait(name, "CREATE");
     }
 
-    fn make(&self, how: &str, name: &str, given: Parameters) {
-        let mut template = Template::receiver().json;
+    /// Asks for it, and returns what was cut out.
+    fn make(&self, how: &str, name: &str, template: Template, given: Parameters) -> Vec<String> {
+        let mut template = template.json;
         let resources = template["Resources"].as_object_mut().unwrap();
         let mut skipped = Vec::new();
         resources.retain(|id, resource| {
@@ -73,12 +76,12 @@ impl Account {
             !cut
         });
         skipped.sort();
-        assert_eq!(skipped, CUT_OUT);
         std::fs::write(self.sandbox.path("cut.json"), template.to_string()).unwrap();
         let parameters = given.iter().map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}));
         std::fs::write(self.sandbox.path("parameters.json"), parameters.collect::<Value>().to_string()).unwrap();
         let files = "--template-body file://cut.json --parameters file://parameters.json";
         self.aws(&format!("cloudformation {how} --stack-name {name} {files} --capabilities CAPABILITY_IAM"));
+        skipped
     }
 
     fn wait(&self, name: &str, operation: &str) {
@@ -118,7 +121,7 @@ fn only(object: &Value, fields: &[&str]) -> Value {
 
 #[test]
 fn the_template_makes_what_the_service_needs() {
-    let account = Account { server: MinistackServer::start().unwrap(), sandbox: Sandbox::new() };
+    let account = Account::new();
     account.create("first", REQUIRED);
     the_stream_and_the_bus(&account);
     the_tables(&account);
@@ -126,6 +129,7 @@ fn the_template_makes_what_the_service_needs() {
     an_update_permits_another_account(&account);
     account.create("second", ALL);
     everything_of_ones_own(&account);
+    a_sender(&account);
 }
 
 fn the_stream_and_the_bus(account: &Account) {
@@ -174,7 +178,7 @@ fn the_tables(account: &Account) {
         keys
     };
     // What the program makes of itself, where there is no table.
-    let endpoint = account.server.endpoint();
+    let endpoint = account.endpoint();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(TRAILGRAPH);
         command.args(arguments).env("AWS_ENDPOINT_URL_DYNAMODB", &endpoint).env("AWS_REGION", REGION);
@@ -255,7 +259,7 @@ fn the_service(account: &Account) {
 fn an_update_permits_another_account(account: &Account) {
     let mut given = REQUIRED.to_vec();
     given[0] = ("PermittedAccounts", "111122223333,444455556666,777788889999");
-    account.make("update-stack", "first", &given);
+    assert_eq!(account.make("update-stack", "first", Template::receiver(), &given), CUT_OUT);
     account.wait("first", "UPDATE");
     assert_eq!(account.permit(), json!({"accounts": {"111122223333": {}, "444455556666": {}, "777788889999": {}}}));
 }
@@ -316,4 +320,24 @@ fn everything_of_ones_own(account: &Account) {
             "UseTheKeys",
         ]
     );
+}
+
+/// Its rule is on the default bus, and sends to the other one.
+fn a_sender(account: &Account) {
+    let bus = account.aws("events describe-event-bus --name trailgraph")["Arn"].as_str().unwrap().to_owned();
+    let none: [&str; 0] = [];
+    assert_eq!(account.make("create-stack", "sender", Template::sender(), &[("BusArn", &bus)]), none);
+    account.wait("sender", "CREATE");
+    let rules = account.aws("events list-rules")["Rules"].as_array().unwrap().clone();
+    assert_eq!(rules.len(), 1);
+    let rule = rules[0]["Name"].as_str().unwrap();
+    let pattern: Value = serde_json::from_str(rules[0]["EventPattern"].as_str().unwrap()).unwrap();
+    assert_eq!(pattern, Template::sender().resources(&[("BusArn", &bus)])["Rule"]["Properties"]["EventPattern"]);
+    let targets = account.aws(&format!("events list-targets-by-rule --rule {rule}"))["Targets"].clone();
+    assert_eq!((targets.as_array().unwrap().len(), &targets[0]["Arn"]), (1, &json!(bus)));
+    let role = account.stack_resource("sender", "Role");
+    assert!(targets[0]["RoleArn"].as_str().unwrap().ends_with(&format!(":role/{role}")));
+    let policy = account.aws(&format!("iam get-role-policy --role-name {role} --policy-name bus"));
+    let allowed = &policy["PolicyDocument"]["Statement"];
+    assert_eq!(*allowed, json!([{"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}]));
 }
