@@ -15,6 +15,12 @@ const MINISTACK: Wheel = Wheel { name: "ministack", version: "1.5.33" };
 /// With the Java runtime that it needs: 75 MB to fetch, 125 MB on the disk.
 const ARCADE: Wheel = Wheel { name: "arcadedb-embedded", version: "26.10.2.post1" };
 
+/// What judges the CloudFormation templates.
+const CFN_LINT: Wheel = Wheel { name: "cfn-lint", version: "1.51.0" };
+
+/// The AWS CLI, by which the tests look at what a template has made.
+const AWS_CLI: Wheel = Wheel { name: "awscli", version: "1.46.3" };
+
 /// Where the servers are installed: `servers` in the target directory of the workspace.
 pub fn servers_dir() -> PathBuf {
     target_dir().join("servers")
@@ -48,6 +54,22 @@ pub fn arcade_python() -> Result<PathBuf> {
     ARCADE.python()
 }
 
+/// The program `cfn-lint`, at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn cfn_lint() -> Result<PathBuf> {
+    CFN_LINT.program("cfn-lint")
+}
+
+/// The program `aws`, at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn aws_cli() -> Result<PathBuf> {
+    AWS_CLI.program("aws")
+}
+
 /// Installs what is not there yet, and says what it does.
 ///
 /// # Errors
@@ -55,7 +77,9 @@ pub fn arcade_python() -> Result<PathBuf> {
 pub fn install() -> Result<()> {
     install_kinesis()?;
     MINISTACK.install()?;
-    ARCADE.install()
+    ARCADE.install()?;
+    CFN_LINT.install()?;
+    AWS_CLI.install()
 }
 
 fn install_kinesis() -> Result<()> {
@@ -90,6 +114,10 @@ impl Wheel {
             true => Ok(python_of(&dir)),
             false => Err(missing(self.name, self.version, &dir)),
         }
+    }
+
+    fn program(&self, name: &str) -> Result<PathBuf> {
+        self.python().map(|python| python.with_file_name(name))
     }
 
     fn install(&self) -> Result<()> {
