@@ -13,6 +13,7 @@ use support::buckets::creations;
 use support::stream::{Stream, eventually, free_addr};
 use support::{Sandbox, TRAILGRAPH};
 use xtask::image::{USER, assemble};
+use xtask::install::hadolint;
 
 /// The mounts of a container (`data` is the only place that can be written), then the program as its user. Nothing forks,
 /// so that the program has the id of what was started.
@@ -81,6 +82,19 @@ fn it_holds_the_program_its_libraries_and_little_else() {
     // No more than the C library has: whatever is linked besides would have to be patched, too.
     let libraries = files.iter().filter(|(name, _)| is_library(name)).count();
     assert!((2..=5).contains(&libraries), "{files:?}");
+}
+
+#[test]
+fn its_dockerfile_is_clean_and_makes_this_root() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/Dockerfile");
+    let output = Command::new(hadolint().unwrap()).arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let text = fs::read_to_string(path).unwrap();
+    let (_, last) = text.rsplit_once("\nFROM scratch\n").expect("the last stage begins from nothing");
+    let copies: Vec<&str> = last.lines().filter(|line| line.starts_with("COPY")).collect();
+    assert_eq!(copies, ["COPY --from=build /rootfs /", "COPY --from=build --chown=65532:65532 /rootfs/data /data"]);
+    assert!(text.contains("cargo xtask image --program target/dist/trailgraph /rootfs"));
+    assert!(last.contains(&format!("USER {USER}:{USER}\n")) && last.contains("CMD [\"/trailgraph\", \"health\"]"));
 }
 
 #[test]

@@ -13,13 +13,8 @@ use support::Sandbox;
 use support::buckets::{creations, until_buckets};
 use support::proxy::{Call, Proxy};
 use support::stream::{Service, Stream, eventually};
-use trailgraph::operations::{MAKES_TABLES, OPERATIONS};
+use trailgraph::operations::OPERATIONS;
 use xtask::servers::MinistackServer;
-
-fn deploy(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
-    std::fs::read_to_string(path).unwrap()
-}
 
 fn texts(value: &Value) -> BTreeSet<String> {
     match value {
@@ -36,32 +31,13 @@ fn statements<'a>(statements: impl IntoIterator<Item = &'a Value>) -> BTreeMap<S
 
 #[test]
 fn the_policy_for_workers_is_the_table_of_operations() {
-    let policy: Value = serde_json::from_str(&deploy("worker-policy.json")).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/worker-policy.json");
+    let policy: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let table: BTreeMap<String, BTreeSet<String>> = OPERATIONS
         .iter()
         .map(|group| (group.sid.to_owned(), group.actions.iter().map(|(action, _)| (*action).to_owned()).collect()))
         .collect();
     assert_eq!(statements(policy["Statement"].as_array().unwrap()), table);
-}
-
-#[test]
-fn the_role_of_the_template_allows_what_is_in_the_table_and_leaves_tables_to_the_template() {
-    let template = deploy("receiver.yaml");
-    let role = template.split("\n  TaskRole:\n").nth(1).unwrap();
-    let end = role.find("\n\n  ").unwrap();
-    let allowed: BTreeSet<&str> = role[..end]
-        .split(|one: char| !(one.is_ascii_alphanumeric() || matches!(one, ':' | '*' | '-')))
-        .filter(|word| word.split_once(':').is_some_and(|(service, action)| is_action(service, action)))
-        .collect();
-    let table = OPERATIONS.iter().flat_map(|group| group.actions).map(|(action, _)| *action);
-    let table: BTreeSet<&str> = table.filter(|action| *action != MAKES_TABLES).collect();
-    assert_eq!(allowed, table);
-}
-
-/// `dynamodb:GetItem`, but neither `ecs-tasks:…` of an ARN nor `aws:SourceArn`.
-fn is_action(service: &str, action: &str) -> bool {
-    ["kinesis", "dynamodb", "sqs", "ssm", "secretsmanager", "kms", "s3"].contains(&service)
-        && action.starts_with(|first: char| first.is_ascii_uppercase() || first == '*')
 }
 
 /// Every server behind a proxy that notes the calls.

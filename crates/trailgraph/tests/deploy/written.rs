@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use trailgraph::operations::{MAKES_TABLES, OPERATIONS};
 
 use crate::support::Sandbox;
 use crate::template::Template;
@@ -195,6 +196,23 @@ fn the_roles_name_each_action_and_each_resource() {
         }
     }
     assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn the_workers_role_allows_what_the_program_calls_and_leaves_making_tables_to_the_template() {
+    let resources = Template::receiver().resources(ALL);
+    let statements = resources["TaskRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].clone();
+    let mut allowed = BTreeSet::new();
+    for statement in statements.as_array().unwrap() {
+        // The keys of stream, secrets and the rest are named apart.
+        let sid = statement["Sid"].as_str().unwrap();
+        let sid = if sid.starts_with("UseThe") { "UseTheKeys" } else { sid };
+        let actions = statement["Action"].as_array().cloned().unwrap_or_else(|| vec![statement["Action"].clone()]);
+        allowed.extend(actions.iter().map(|action| format!("{sid} {}", action.as_str().unwrap())));
+    }
+    let table = OPERATIONS.iter().flat_map(|group| group.actions.iter().map(|(action, _)| (group.sid, *action)));
+    let table = table.filter(|(_, action)| *action != MAKES_TABLES);
+    assert_eq!(allowed, table.map(|(sid, action)| format!("{sid} {action}")).collect());
 }
 
 #[test]
