@@ -1,6 +1,7 @@
 //! `trailgraph run`: the service.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bucket_state::RECORD_BYTES_MAX;
 use emitter::{OutboxSettings, Window};
@@ -166,16 +167,17 @@ fn reading(args: &RunArgs) -> Result<Reading, Failure> {
     Ok(Reading::FanOut { consumer })
 }
 
-/// Logs once a minute what ECS scales on, in the form from which CloudWatch makes metrics.
+/// Logs once a minute what ECS scales on, in the form from which CloudWatch makes metrics; from when the shards are known.
 fn embed(metrics: Arc<Metrics>, args: &RunArgs) -> impl Future<Output = ()> + use<> {
     let leases = &args.leases;
     let mut embedded = Embedded::new(&leases.app_name, stream_name(&leases.stream), sink_names(&args.stores));
     async move {
         loop {
-            tokio::time::sleep(EMBED_EVERY).await;
-            if let Some(line) = embedded.line(&metrics, clock::now_ms()) {
+            let line = embedded.line(&metrics, clock::now_ms());
+            if let Some(line) = &line {
                 eprintln!("{line}");
             }
+            tokio::time::sleep(if line.is_some() { EMBED_EVERY } else { Duration::from_secs(1) }).await;
         }
     }
 }

@@ -6,11 +6,11 @@ mod support;
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shard_consumer::{LeaseStore, SqliteLeases};
 use support::Sandbox;
 use support::buckets::{creations, until_buckets};
-use support::stream::{Service, Stream, eventually};
+use support::stream::{Service, Stream, eventually, free_addr};
 use trailgraph::generate::Traffic;
 
 /// A drained service has ended within this time, emissions included.
@@ -158,5 +158,30 @@ async fn a_split_shard_is_read_to_its_end_and_so_are_its_children() {
         (String::from_utf8_lossy(&sandbox.run(&["graph", "export"]).stdout) == expected).then_some(())
     })
     .await;
+    assert_eq!(service.stop("-TERM").0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_with_a_json_log_tells_cloudwatch_how_many_shards_there_are() {
+    let stream = Stream::start(3).await;
+    let sandbox = Sandbox::new();
+    let arn = stream.arn().await;
+    let mut command = stream.command(&sandbox, &["run", "--permit-any", "--stream", &arn, "--app-name", "second"]);
+    let log = std::fs::File::create(sandbox.path("run.log")).unwrap();
+    let metrics = free_addr();
+    let service = stream.adopt(command.args(["--metrics-addr", &metrics]).stderr(log).spawn().unwrap(), &metrics);
+    let line = eventually("the line is logged", async || {
+        let log = std::fs::read_to_string(sandbox.path("run.log")).unwrap();
+        log.lines().find(|line| line.contains("\"_aws\"")).map(str::to_owned)
+    })
+    .await;
+    println!("{line}");
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["OpenShards"], &line["Stream"], &line["AppName"]),
+        (&json!(3), &json!("cloudtrail"), &json!("second"))
+    );
+    let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+    assert!(metrics.iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_number()), "{line}");
     assert_eq!(service.stop("-TERM").0, Some(0));
 }

@@ -17,6 +17,7 @@ use emitter::{BoltGraph, BoltParams, SinkName};
 use secrecy::SecretString;
 use serde_json::Value;
 use server::{Contract, KEY};
+use support::buckets::creations;
 use support::stream::{Service, Stream, eventually};
 use support::{Sandbox, events_of_the_fixture, graphs};
 use xtask::servers::{ArcadeServer, MinistackServer};
@@ -188,4 +189,46 @@ async fn a_check_reaches_every_kind_of_store_and_graph_and_a_replay_fills_them()
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("FAILED  graph jupiterone:") && said.contains("FAILED  graph bolt:"), "{said}");
     assert!(said.contains("2 of 10 checks failed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_are_routed_to_another_jupiterone_account_while_the_service_runs() {
+    let mut stream = Stream::start(1).await;
+    let contract = Contract::new();
+    contract.limit(6_000);
+    let url = served::serve(Arc::clone(&contract)).await;
+    stream.more.push(("TRAILGRAPH_JUPITERONE_API_KEY", KEY.into()));
+    // Where secrets would be, nobody answers.
+    stream.more.push(("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:9".into()));
+    let sandbox = Sandbox::new();
+    let permit = |text: &str| std::fs::write(sandbox.path("permit.json"), text).unwrap();
+    let logged = |message: &str| std::fs::read_to_string(sandbox.path("run.log")).unwrap().contains(message);
+    let accounts = || contract.log().into_iter().map(|request| request.account).collect::<BTreeSet<_>>();
+    let account = |name: &str| name.to_owned();
+
+    permit(r#"{"accounts": {"111122223333": {}}}"#);
+    let graph = ["--graph", "jupiterone:", "--jupiterone-account", "acme", "--jupiterone-url", &url];
+    let pace = ["--jupiterone-requests-per-minute", "6000", "--flush-after", "200ms", "--permit", "permit.json"];
+    let service = stream.serve_permitted(&sandbox, &[graph, pace].concat());
+    stream.put(&creations(0..2)).await;
+    eventually("the first buckets are shown", async || (contract.shown().0.len() == 2).then_some(())).await;
+    assert_eq!(accounts(), [account("acme")].into());
+
+    // A key that cannot be read stops nothing.
+    permit(
+        r#"{"accounts": {"111122223333": {"jupiterone": {"account": "partner", "apiKeySecret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:key"}}}}"#,
+    );
+    eventually("it is told", async || logged("the permit list cannot be used").then_some(())).await;
+    stream.put(&creations(2..4)).await;
+    eventually("it goes on as before", async || (contract.shown().0.len() == 4).then_some(())).await;
+    assert_eq!(accounts(), [account("acme")].into());
+
+    permit(r#"{"accounts": {"111122223333": {"jupiterone": {"account": "partner"}}}}"#);
+    eventually("it begins anew", async || logged("reading goes on with the new JupiterOne routes").then_some(())).await;
+    stream.put(&creations(4..6)).await;
+    eventually("the new account is told", async || accounts().contains("partner").then_some(())).await;
+    let metrics = service.get("/metrics").unwrap();
+    assert!(metrics.contains("trailgraph_permit_reloads_total{outcome=\"changed\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("trailgraph_records_total 6\n"), "nothing is read twice: {metrics}");
+    assert_eq!(service.stop("-TERM").0, Some(0));
 }
