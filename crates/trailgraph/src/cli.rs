@@ -1,6 +1,7 @@
 //! The command line. It is a contract: names and defaults stay.
 
 mod dead_letters;
+mod examples;
 mod leases;
 mod permit;
 mod stores;
@@ -23,7 +24,7 @@ pub use stores::{
 
 /// Keeps a security graph of S3 buckets up to date from CloudTrail, within seconds, without reading the buckets.
 #[derive(Debug, Parser)]
-#[command(name = "trailgraph", version, max_term_width = 110)]
+#[command(name = "trailgraph", version, max_term_width = 110, after_help = examples::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -34,22 +35,31 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Shows the whole pipeline on generated traffic, into ./trailgraph-demo.db; ends by itself
+    #[command(after_help = examples::DEMO)]
     Demo(DemoArgs),
     /// The service: reads a Kinesis stream and keeps the graph up to date
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// The same pipeline over files of CloudTrail records
+    #[command(after_help = examples::REPLAY)]
     Replay(ReplayArgs),
     /// Looks at a graph in a SQLite file
+    #[command(after_help = examples::GRAPH)]
     Graph(GraphArgs),
     /// Lists the events that are folded, makes an EventBridge pattern of them, or checks one
+    #[command(after_help = examples::EVENTS)]
     Events(EventsArgs),
     /// Shows or rewinds the leases: which shard is read by whom, and how far it has been read
+    #[command(after_help = examples::LEASES)]
     Leases(LeasesArgs),
     /// Marks every stored row pending, so that the graphs show it anew; or takes a graph off the list
+    #[command(after_help = examples::REPUBLISH)]
     Republish(RepublishArgs),
     /// Reaches every store and graph with its credentials, one line each, with the mend: exit code 1 if any fails
+    #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Asks a running service whether it is healthy: exit code 0 or 1
+    #[command(after_help = examples::HEALTH)]
     Health(HealthArgs),
 }
 
