@@ -179,12 +179,15 @@ fn missing(package: &str, version: &str, dir: &Path) -> anyhow::Error {
     )
 }
 
-/// Checks that the browser of the tests is there.
+/// Checks that the programs that the tests use are there, which are no servers to be fetched: the browser, and what judges
+/// and evaluates the alerts.
 ///
 /// # Errors
-/// Fails when it is not, saying what to install.
-pub fn require_browser() -> Result<()> {
-    require("chromium", "chromium")
+/// Fails when one is not, saying what to install.
+pub fn require_programs() -> Result<()> {
+    require("chromium", "chromium")?;
+    require("promtool", "prometheus")?;
+    require("prometheus", "prometheus")
 }
 
 /// Fails, naming the package that has it, where the tool is missing.

@@ -9,8 +9,8 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   servers   fetch the protocol servers that the tests talk to (Kinesis, DynamoDB, a graph over Bolt) into
             target/servers (needs node, npm and python3 with its venv)
-  test      servers, then every test of the workspace: unit, law, end-to-end, crash, browser (needs chromium) and
-            documentation tests
+  test      servers, then every test of the workspace: unit, law, end-to-end, crash, browser (needs chromium), deploy
+            (needs prometheus) and documentation tests
   fuzz [--seconds N] [TARGET [INPUT]]
             feed the parser and the fold with mutated records: each target (parse, parse_fold_project, decode) for
             N seconds, or one of them, or one input that made it fail (needs a C++ compiler)
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 
 fn test() -> Result<()> {
     install::install()?;
-    install::require_browser()?;
+    install::require_programs()?;
     let mut tests = vec!["test", "--workspace", "--lib", "--bins", "--tests"];
     for (variable, what, feature) in [
         ("TRAILGRAPH_REAL_RECORDS", "real CloudTrail records", "trailgraph/real-records"),
