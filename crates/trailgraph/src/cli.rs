@@ -55,7 +55,8 @@ pub enum Command {
     /// Marks every stored row pending, so that the graphs show it anew; or takes a graph off the list
     #[command(after_help = examples::REPUBLISH)]
     Republish(RepublishArgs),
-    /// Reaches every store and graph with its credentials, one line each, with the mend: exit code 1 if any fails
+    /// Reaches stream, leases, state, graphs and dead letters, looks at partition keys and the clock, and tells in a line each
+    /// what would mend it; makes and writes nothing
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Asks a running service whether it is healthy: exit code 0 or 1
@@ -79,7 +80,7 @@ pub struct DemoArgs {
     #[arg(long, env = "TRAILGRAPH_SEED", default_value_t = 1)]
     pub seed: u64,
     /// Where /metrics, /healthz and /readyz are served [default: 127.0.0.1:9464, or a free port]
-    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR")]
+    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", value_name = "HOST:PORT")]
     pub metrics_addr: Option<SocketAddr>,
     /// When a window is flushed
     #[command(flatten)]
@@ -93,18 +94,18 @@ pub struct RunArgs {
     #[command(flatten)]
     pub leases: LeaseArgs,
     /// This worker among the others [default: host-pid-random]
-    #[arg(long, env = "TRAILGRAPH_WORKER_ID")]
+    #[arg(long, env = "TRAILGRAPH_WORKER_ID", value_name = "ID")]
     pub worker_id: Option<String>,
     /// Where the graph and the states go
     #[command(flatten)]
     pub stores: StoreArgs,
     /// Where a stream without leases begins
-    #[arg(long, env = "TRAILGRAPH_START", value_name = "trim-horizon|latest|RFC3339", default_value = "trim-horizon",
+    #[arg(long, help_heading = "Reading", env = "TRAILGRAPH_START", value_name = "trim-horizon|latest|RFC3339", default_value = "trim-horizon",
           value_parser = parse_start)]
     pub start: Start,
     /// Reads by enhanced fan-out, which is paid for: 2 MB/s per shard for this application alone. Else by polling, where
     /// all applications share that
-    #[arg(long, env = "TRAILGRAPH_FAN_OUT")]
+    #[arg(long, help_heading = "Reading", env = "TRAILGRAPH_FAN_OUT")]
     pub fan_out: bool,
     /// When a window is flushed
     #[command(flatten)]
@@ -113,14 +114,20 @@ pub struct RunArgs {
     #[command(flatten)]
     pub permit: PermitArgs,
     /// Where /metrics, /healthz and /readyz are served
-    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", default_value = "127.0.0.1:9464")]
+    #[arg(
+        long,
+        help_heading = "Service",
+        env = "TRAILGRAPH_METRICS_ADDR",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:9464"
+    )]
     pub metrics_addr: SocketAddr,
     /// How the log is written [default: text on a terminal, else json]
-    #[arg(long, env = "TRAILGRAPH_LOG")]
+    #[arg(long, help_heading = "Service", env = "TRAILGRAPH_LOG", value_name = "text|json")]
     pub log: Option<LogFormat>,
     /// Reads from the stored checkpoints, beside whoever reads, and logs what each window would save and emit: writes nothing
     /// anywhere, and asks no graph
-    #[arg(long, env = "TRAILGRAPH_DRY_RUN", conflicts_with = "fan_out")]
+    #[arg(long, help_heading = "Service", env = "TRAILGRAPH_DRY_RUN", conflicts_with = "fan_out")]
     pub dry_run: bool,
 }
 
@@ -219,7 +226,7 @@ pub struct EventsArgs {
     /// Prints the EventBridge pattern that takes these events, and no failed call
     #[arg(long, conflicts_with_all = ["check", "json"])]
     pub pattern: bool,
-    /// Puts only these events into the pattern
+    /// Puts only these events into the pattern (with --pattern)
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', requires = "pattern")]
     pub only: Vec<String>,
     /// Checks a pattern, a rule as the AWS CLI prints or takes it, or every rule of a CloudFormation template (JSON or
@@ -266,12 +273,13 @@ pub struct CheckArgs {
 #[derive(Debug, Args)]
 pub struct HealthArgs {
     /// Where the service answers
-    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", default_value = "127.0.0.1:9464")]
+    #[arg(long, env = "TRAILGRAPH_METRICS_ADDR", value_name = "HOST:PORT", default_value = "127.0.0.1:9464")]
     pub metrics_addr: SocketAddr,
 }
 
 /// The window: bursts within it become one write per bucket.
 #[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Window")]
 pub struct WindowArgs {
     /// A window is flushed when its oldest news is this old
     #[arg(long, env = "TRAILGRAPH_FLUSH_AFTER", value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]

@@ -49,7 +49,7 @@ pub struct LeaseArgs {
     #[arg(long, env = "TRAILGRAPH_STREAM", value_name = "NAME|ARN")]
     pub stream: String,
     /// Names the consumer of the stream, and its leases in a SQLite file
-    #[arg(long, env = "TRAILGRAPH_APP_NAME", default_value = "trailgraph")]
+    #[arg(long, env = "TRAILGRAPH_APP_NAME", value_name = "NAME", default_value = "trailgraph")]
     pub app_name: String,
     /// Where the leases are kept. A DynamoDB table is that of one application and one stream
     #[arg(

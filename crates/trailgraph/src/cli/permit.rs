@@ -9,9 +9,11 @@ use clap::Args;
 
 /// Which accounts' events are folded.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Whose events count")]
 pub struct PermitArgs {
     /// The permitted accounts, in a file or a parameter of SSM: {"accounts": {"111122223333": {"regions": ["us-east-1"]},
-    /// "444455556666": {}}}. A running service takes up what is changed there
+    /// "444455556666": {}}}. A running service takes up what is changed there. It, or --permit-any, is required; a replay
+    /// permits all if nothing is said
     #[arg(long, env = "TRAILGRAPH_PERMIT", value_name = "FILE|ssm:NAME", conflicts_with = "permit_any")]
     pub permit: Option<PermitUrl>,
     /// Permits every account

@@ -20,6 +20,7 @@ pub struct StoreArgs {
     /// Where records go that cannot be understood, and snapshots that a graph rejects
     #[arg(
         long,
+        help_heading = "Dead letters",
         env = "TRAILGRAPH_DEAD_LETTERS",
         value_name = "file:PATH|sqs:QUEUE_URL",
         default_value = "file:dead-letters.jsonl"
@@ -70,11 +71,11 @@ pub struct JupiterOneArgs {
     #[arg(long, env = "TRAILGRAPH_JUPITERONE_API_KEY_SECRET", value_name = "ARN")]
     pub jupiterone_api_key_secret: Option<String>,
     /// What one job shows anew: all buckets of an AWS account, or one bucket
-    #[arg(long, env = "TRAILGRAPH_JUPITERONE_SCOPE", value_enum, default_value_t = JupiterOneScope::Account)]
+    #[arg(long, env = "TRAILGRAPH_JUPITERONE_SCOPE", value_enum, value_name = "account|bucket", default_value_t = JupiterOneScope::Account)]
     pub jupiterone_scope: JupiterOneScope,
     /// diff replaces what a scope holds; patch only adds properties to entities of the scope named in
     /// --graph jupiterone:SCOPE, and deletes nothing
-    #[arg(long, env = "TRAILGRAPH_JUPITERONE_MODE", value_enum, default_value_t = JupiterOneMode::Diff)]
+    #[arg(long, env = "TRAILGRAPH_JUPITERONE_MODE", value_enum, value_name = "diff|patch", default_value_t = JupiterOneMode::Diff)]
     pub jupiterone_mode: JupiterOneMode,
     /// Requests a minute to each JupiterOne account, polls included
     #[arg(
