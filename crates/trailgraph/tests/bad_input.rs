@@ -29,7 +29,7 @@ fn a_wrong_command_line_is_answered_before_anything_happens() {
         (&["run"], "--stream <NAME|ARN>"),
         (
             &["run", "--stream", "s"],
-            "--permit FILE|ssm:NAME is missing: name the permitted accounts in a file, or permit all with --permit-any",
+            "--permit FILE|ssm:NAME is missing: name the permitted accounts in a file or a parameter, or permit all with --permit-any",
         ),
         (&["run", "--stream", "s", "--permit", "absent.json"], "--permit absent.json: No such file or directory"),
         (
