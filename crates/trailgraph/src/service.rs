@@ -1,6 +1,6 @@
 //! `trailgraph run`: the service.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bucket_state::RECORD_BYTES_MAX;
@@ -90,13 +90,14 @@ impl Worker {
         source: Option<&mut PermitSource>,
         stop: &CancellationToken,
     ) -> Result<Option<Permit>, Failure> {
-        let (end, next) = (stop.child_token(), OnceLock::new());
+        let (end, next) = (stop.child_token(), Mutex::new(None));
         let pipeline = self.pipeline(stores, &end).await?;
         let routed = async |permit: &Permit| {
             if self.args.dry_run || !must_route(&self.args.stores, permit).await? {
                 return Ok(());
             }
-            let _first = next.set(permit.clone());
+            // The list may change once more while the pipeline drains.
+            *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit.clone());
             end.cancel();
             Ok(())
         };
@@ -114,7 +115,8 @@ impl Worker {
             ended = pipeline.run(&end).instrument(span) => ended?,
             () = permitting => {}
         }
-        Ok(next.into_inner().filter(|_| !stop.is_cancelled()))
+        let next = next.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(next.filter(|_| !stop.is_cancelled()))
     }
 
     async fn pipeline(&self, stores: Stores, stop: &CancellationToken) -> Result<Pipeline, Failure> {

@@ -17,7 +17,7 @@ struct World {
     kinesis: Proxy,
     dynamodb: Proxy,
     sandbox: Sandbox,
-    _ministack: MinistackServer,
+    ministack: MinistackServer,
 }
 
 const TABLES: [&str; 4] = ["--leases", "dynamodb:leases", "--state", "dynamodb:states"];
@@ -29,7 +29,7 @@ impl World {
         let (kinesis, dynamodb) = (Proxy::before(stream.endpoint()).await, Proxy::before(ministack.endpoint()).await);
         stream.more.push(("AWS_ENDPOINT_URL_KINESIS", kinesis.endpoint()));
         stream.more.push(("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint()));
-        Self { stream, kinesis, dynamodb, sandbox: Sandbox::new(), _ministack: ministack }
+        Self { stream, kinesis, dynamodb, sandbox: Sandbox::new(), ministack }
     }
 
     /// The exit code and all that was said.
@@ -40,12 +40,34 @@ impl World {
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     }
 
+    fn dynamodb_client(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::v2026_01_12())
+            .credentials_provider(aws_sdk_dynamodb::config::Credentials::new("test", "test", None, None, "test"))
+            .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(self.ministack.endpoint());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
     async fn run_once(&mut self) {
         let service = self.stream.serve(&self.sandbox, &[&TABLES[..], &["--flush-after", "200ms"]].concat());
         self.stream.put(&creations(0..8)).await;
         until_buckets(&self.sandbox, 8).await;
         assert_eq!(service.stop("-TERM").0, Some(0));
     }
+}
+
+/// The state table, with the keys alone: what is read of an empty one.
+async fn make_states(client: &aws_sdk_dynamodb::Client) {
+    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+    let mut table = client.create_table().table_name("states").billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap();
+        let defined = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        table = table.key_schema(key).attribute_definitions(defined.build().unwrap());
+    }
+    table.send().await.unwrap();
 }
 
 fn assert_lines(said: &str, expected: &[&str]) {
@@ -78,6 +100,14 @@ async fn a_check_before_the_first_run_tells_what_is_there_and_makes_nothing() {
     let calls = world.dynamodb.calls();
     assert!(!calls.is_empty() && !calls.iter().any(|call| wrote(&call.action)), "{calls:?}");
     assert!(!world.sandbox.path("trailgraph.db").exists());
+
+    // Tables as the template makes them: there, and empty.
+    let made = world.dynamodb_client();
+    make_states(&made).await;
+    let (code, said) = world.check(&[&["--stream", "cloudtrail"], &TABLES[..]].concat()).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ok      state dynamodb:states: empty: the first run begins it"), "{said}");
+    assert_eq!(made.scan().table_name("states").send().await.unwrap().count(), 0, "nothing is written");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

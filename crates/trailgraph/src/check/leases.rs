@@ -19,7 +19,7 @@ pub(super) async fn check(args: &LeaseArgs) -> Finding {
 }
 
 async fn answer(args: &LeaseArgs) -> Answer {
-    let leases = match args.open_existing().await {
+    let leases = match args.open_to_read().await {
         Ok(Some(leases)) => leases,
         Ok(None) => return Answer::Note(made_by_the_first_run(&args.leases)),
         Err(failure) => return Answer::Failed(failure.to_string()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use emitter::GraphSink;
+use emitter::{GraphSink, StateStore};
 use futures::future::join_all;
 
 use super::{Answer, Finding};
@@ -28,18 +28,24 @@ pub(super) async fn check(args: &StoreArgs, permit: &Permit, worker: &str, metri
 }
 
 async fn state(args: &StoreArgs, worker: &str) -> Answer {
-    let opened = match open_state_to_read(&args.state.state, worker).await {
-        Ok(Some(_)) => open_state_alone(&args.state, worker).await,
-        Ok(None) => return Answer::Note(made_by_the_first_run(&args.state.state)),
-        Err(failure) => Err(failure),
-    };
-    let store = match opened {
-        Ok(store) => store,
-        Err(failure) => return Answer::Failed(failure.to_string()),
-    };
-    let listed = store.sinks().await.map_err(|error| error.to_string());
-    let made = clock::rfc3339(store.generation());
-    listed.map(|listed| format!("made {made}, with {} graphs on its list", listed.len())).into()
+    let url = &args.state.state;
+    match open_state_to_read(url, worker).await {
+        Ok(Some(store)) => described(args, store.as_ref(), worker).await.into(),
+        Ok(None) => Answer::Note(made_by_the_first_run(url)),
+        Err(failure) => Answer::Failed(failure.to_string()),
+    }
+}
+
+async fn described(args: &StoreArgs, store: &dyn StateStore, worker: &str) -> Result<String, String> {
+    let listed = store.sinks().await.map_err(|error| error.to_string())?;
+    if listed.is_empty() {
+        return Ok("empty: the first run begins it".into());
+    }
+    if matches!(args.state.state, StoreUrl::DynamoDb(_)) {
+        // As a run does it: writes, on a condition that does not hold any more, when the store was made.
+        open_state_alone(&args.state, worker).await.map_err(|failure| failure.to_string())?;
+    }
+    Ok(format!("made {}, with {} graphs on its list", clock::rfc3339(store.generation()), listed.len()))
 }
 
 /// What is missing, and who makes it.
