@@ -216,14 +216,18 @@ fn the_workers_role_allows_what_the_program_calls_and_leaves_making_tables_to_th
 }
 
 #[test]
-fn every_alarm_tells_the_topic() {
+fn every_alarm_tells_the_topic_and_is_in_the_runbook() {
     for (parameters, actions) in [(REQUIRED, json!([])), (ALL, json!(["arn:aws:sns:eu-west-1:000000000000:on-call"]))] {
         let resources = Template::receiver().resources(parameters);
         let alarms: Vec<_> = resources.iter().filter(|(_, made)| made["Type"] == "AWS::CloudWatch::Alarm").collect();
         assert_eq!(alarms.len(), 8);
+        let runbook = std::fs::read_to_string(Template::receiver().path.with_file_name("runbook.md")).unwrap();
         for (id, alarm) in alarms {
             assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
             assert_eq!(alarm["Properties"]["OKActions"], actions, "{id}");
+            let name = alarm["Properties"]["AlarmName"].as_str().unwrap();
+            let (_, name) = name.split_once('-').unwrap();
+            assert!(runbook.contains(&format!("`{name}`")), "{name} is not in the runbook");
         }
     }
 }
