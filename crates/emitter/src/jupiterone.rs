@@ -23,7 +23,7 @@ mod shape;
 mod turn;
 mod upload;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::OutboxError;
-use crate::row::{Generation, SinkName};
+use crate::row::{Generation, SinkName, Stored, Version};
 use crate::sink::{Emission, GraphSink, Observe, SinkError, Turn, Verdict};
 use crate::store::{StateStore, StoreError};
 use claim::{Sighting, Words};
@@ -131,8 +131,8 @@ struct State {
     refused: Refused,
     /// Until when scopes stand behind others, since their last turn failed.
     resting: BTreeMap<String, Instant>,
-    /// Buckets whose former account has been told.
-    emptied: BTreeSet<(String, ResourceId)>,
+    /// Buckets whose former account has been told, and their versions then.
+    emptied: BTreeMap<(String, ResourceId), Version>,
 }
 
 impl JupiterOne {
@@ -198,7 +198,15 @@ impl JupiterOne {
         let (mut unshown, mut patched, mut rested) = (BTreeMap::new(), Vec::new(), None);
         for ids in pending.chunks(LOOK_AT) {
             for (id, stored) in ids.iter().zip(store.load(ids).await?) {
-                let Some(row) = stored.row() else { continue };
+                let row = match stored {
+                    Stored::Row(row) => row,
+                    // Whose it is cannot be told; that it cannot be shown is.
+                    Stored::Damaged { version, message } if self.is_default => {
+                        unshown.insert(id.clone(), (version, message));
+                        continue;
+                    }
+                    Stored::Damaged { .. } | Stored::Nothing => continue,
+                };
                 let owner = match self.takes(id, &row.state) {
                     Takes::Not => continue,
                     Takes::Of(owner) => owner,
@@ -267,10 +275,9 @@ impl JupiterOne {
         if is_old {
             let account = &self.client.account;
             tracing::warn!(account, job, worker, "the claim of a worker that is gone: its job is aborted");
-            match self.client.abort(job, "its worker is gone").await {
-                // One that is finalizing or done cannot be aborted: how it is, is asked below.
-                Ok(()) | Err(Trouble::NoJob | Trouble::NotAwaiting | Trouble::Refused(_)) => {}
-                Err(trouble) => return Err(self.error(trouble).into()),
+            // One that is finalizing or done cannot be aborted: how it is, is asked below.
+            if let Err(trouble @ Trouble::Denied(_)) = self.client.abort(job, "its worker is gone").await {
+                return Err(self.error(trouble).into());
             }
         }
         match self.client.status(job).await {
@@ -309,14 +316,22 @@ impl JupiterOne {
                 return Err(self.error(trouble).into());
             }
         };
-        let held = words.text();
+        let held = words.clone();
         words.job = Some(job.clone());
         words.beat += 1;
-        if store.swap_claim(&self.fence, Some(&held), &words.text()).await? {
-            return Ok(Some((job, words)));
+        match store.swap_claim(&self.fence, Some(&held.text()), &words.text()).await {
+            Ok(true) => Ok(Some((job, words))),
+            Ok(false) => {
+                self.give_up(&job, "another worker has taken the claim over").await;
+                Ok(None)
+            }
+            Err(error) => {
+                // Nobody else would know of the job.
+                self.give_up(&job, "the claim could not tell of it").await;
+                self.let_go(store, &held).await;
+                Err(error.into())
+            }
         }
-        self.give_up(&job, "another worker has taken the claim over").await;
-        Ok(None)
     }
 
     async fn let_go(&self, store: &dyn StateStore, held: &Words) {
@@ -348,6 +363,15 @@ impl JupiterOne {
                 return Ok(all);
             }
             all.extend(more);
+        }
+    }
+}
+
+/// Keeps what was rejected, so that it is not sent again as it is.
+fn remember(refused: &mut Refused, rejected: &[upload::Rejected]) {
+    for upload::Rejected { key, version, .. } in rejected {
+        if refused.len() < REFUSED_MOST || refused.contains_key(key) {
+            refused.insert(key.clone(), *version);
         }
     }
 }
@@ -412,7 +436,11 @@ impl GraphSink for JupiterOne {
             return Ok(Some(turn));
         };
         let Some(seen) = self.free(store, &mut state).await? else { return Ok(None) };
-        let Some((job, words)) = self.claim(store, seen.as_deref(), &scope, stop).await? else { return Ok(None) };
+        let claimed = self.claim(store, seen.as_deref(), &scope, stop).await;
+        if claimed.as_ref().is_err_and(OutboxError::is_transient) {
+            state.resting.insert(scope, Instant::now() + RESTS_FOR);
+        }
+        let Some((job, words)) = claimed? else { return Ok(None) };
         let mut open = Open::of(aim, job, words, stop);
         // From here on the claim is held: whatever fails, the caller does not end a turn that has not begun.
         let resources = match &open.aim {
@@ -450,6 +478,12 @@ impl GraphSink for JupiterOne {
             return emissions.iter().map(verdict).collect();
         }
         for emission in emissions {
+            if let Aim::Resource { owner, .. } = &open.aim
+                && shape::owner(&emission.snapshot).is_some_and(|now| now != owner.name())
+            {
+                // It would be shown in the scope of an account that it has just left.
+                return Err(self.error(Trouble::Down("a bucket has changed hands meanwhile".into())));
+            }
             open.take(&self.client, emission, refused).await.map_err(|trouble| self.error(trouble))?;
         }
         Ok(vec![Verdict::Applied; emissions.len()])
@@ -475,40 +509,44 @@ impl GraphSink for JupiterOne {
         if let Aim::Resource { id, owner } = &open.aim
             && id == owner
         {
-            // The scopes of buckets that this account has left are shown without them.
+            // The scopes of buckets that have left this account are shown without them.
             let owner = owner.clone();
-            for bucket in self.members(store, &owner).await?.into_iter().skip(1) {
-                let stored = store.load(std::slice::from_ref(&bucket)).await?.remove(0).row();
-                let is_here = stored.is_some_and(|row| belongs_to(&bucket, &row.state).as_ref() == Some(&owner));
-                if !is_here && !emptied.contains(&(owner.to_string(), bucket.clone())) {
-                    let scope = turn::scope_of(&bucket, &owner);
-                    open.empty(&fence, &scope).await.map_err(|failed| failed.of(|trouble| self.error(trouble)))?;
-                    emptied.insert((owner.to_string(), bucket));
-                } else if is_here {
-                    emptied.remove(&(owner.to_string(), bucket));
+            let told = |failed: turn::Failed| failed.of(|trouble| self.error(trouble));
+            let members = self.members(store, &owner).await?;
+            for buckets in members[1..].chunks(LOOK_AT) {
+                open.beat(&fence).await.map_err(told)?;
+                for (bucket, stored) in buckets.iter().zip(store.load(buckets).await?) {
+                    // A damaged row does not tell that its bucket has left.
+                    let Some((version, now)) =
+                        stored.row().and_then(|row| Some((row.version, belongs_to(bucket, &row.state)?)))
+                    else {
+                        continue;
+                    };
+                    let left = (owner.to_string(), bucket.clone());
+                    // At another version it may have come back, and left again.
+                    if now != owner && emptied.get(&left) != Some(&version) {
+                        open.empty(&fence, &turn::scope_of(bucket, &owner)).await.map_err(told)?;
+                        emptied.insert(left, version);
+                    }
                 }
             }
         }
-        let mut reasons = Vec::new();
-        for upload::Rejected { resource, version, key, why } in open.rejected.drain(..) {
-            reasons.push((resource, format!("{key}: {why}")));
-            if refused.len() < REFUSED_MOST {
-                refused.insert(key, version);
-            }
-        }
-        Ok(reasons)
+        remember(refused, &open.rejected);
+        Ok(open.rejected.drain(..).map(|part| (part.resource, format!("{}: {}", part.key, part.why))).collect())
     }
 
     async fn end(&self, store: &dyn StateStore) {
         let mut state = self.state.lock().await;
         let Some(open) = state.open.take().filter(Open::has_job) else { return };
-        if open.may_be_finalizing() {
-            // It is for whoever comes next to see how it ended: until then, the claim says that it is open.
-            return;
-        }
+        // What a turn that failed has found need not be found again.
+        remember(&mut state.refused, &open.rejected);
         state.resting.retain(|_, until| *until > Instant::now());
         if let Some(scope) = open.aim.scope().filter(|_| !open.has_succeeded()) {
             state.resting.insert(scope, Instant::now() + RESTS_FOR);
+        }
+        if open.may_be_finalizing() {
+            // It is for whoever comes next to see how it ended: until then, the claim says that it is open.
+            return;
         }
         if !open.is_done() {
             self.give_up(&open.job, "its turn has failed").await;

@@ -188,6 +188,8 @@ impl Client {
                     self.pace.lock().await.rest(asked.clamp(REST_LEAST, REST_MOST));
                     continue;
                 }
+                // It has rested often enough: more would only be refused again.
+                Ok(response) if response.status == 429 => return self.judge(&response),
                 Ok(response) => self.judge(&response),
                 Err(error) => Err(self.no_answer(&error)),
             };
@@ -253,8 +255,8 @@ impl Client {
             400..=499 if error.code == "JOB_NOT_AWAITING_UPLOADS" => Err(Trouble::NotAwaiting),
             400..=499 if error.code == "RequestEntityTooLargeException" => Err(Trouble::TooLarge),
             429 => Err(Trouble::Down(format!("too many requests for too long ({})", said()))),
-            400..=499 => Err(Trouble::Refused(said())),
-            // The limit of the function behind the API shows in its words alone.
+            400 | 422 => Err(Trouble::Refused(said())),
+            // The others speak of the moment (408, 409, 425), not of what was sent. The limit of the function behind the API shows in its words alone.
             _ if error.code == "RequestEntityTooLargeException" => Err(Trouble::TooLarge),
             _ => Err(Trouble::Down(said())),
         }

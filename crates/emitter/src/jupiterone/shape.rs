@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use bucket_state::{Entity, Relationship, placeholder};
+use bucket_state::{Entity, Relationship, Snapshot, placeholder};
 use serde_json::{Map, Value, json};
 
 /// The indexer keeps so many characters of a string.
@@ -16,10 +16,10 @@ const CUT: &str = "…";
 /// What an entity that is rejected is sent with: enough to stay where it is.
 const BARE: [&str; 5] = ["_key", "_type", "_class", "name", "displayName"];
 
-/// An entity as JSON.
-pub(crate) fn entity(entity: &Entity) -> Value {
+/// An entity as JSON; of one that is others' (`patches`), only what is known of it: null would clear their values.
+pub(crate) fn entity(entity: &Entity, patches: bool) -> Value {
     let mut map: Map<String, Value> = entity.0.iter().map(|(name, value)| (name.clone(), bounded(value))).collect();
-    if map.get("_type").is_some_and(|kind| kind == "aws_s3_bucket") {
+    if !patches && map.get("_type").is_some_and(|kind| kind == "aws_s3_bucket") {
         // The class DataStore requires both; null says that they are not known.
         for property in ["encrypted", "classification"] {
             map.entry(property).or_insert(Value::Null);
@@ -30,6 +30,12 @@ pub(crate) fn entity(entity: &Entity) -> Value {
         map.insert("_rawData".into(), json!([{"name": "default", "rawData": raw}]));
     }
     Value::Object(map)
+}
+
+/// The account to which a snapshot says that its bucket belongs.
+pub(crate) fn owner(snapshot: &Snapshot) -> Option<&str> {
+    let own = snapshot.entities.iter().find(|entity| entity.key() == snapshot.resource.as_str())?;
+    own.0.get("accountId")?.as_str()
 }
 
 /// What is left of an entity that is rejected.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bucket_state::{Kind, Relationship, ResourceId};
 use tokio_util::sync::CancellationToken;
 
-use super::JOB_DEADLINE;
 use super::claim::Words;
 use super::client::{Client, Job, Trouble};
 use super::shape::{self, Keys};
@@ -18,6 +17,8 @@ use crate::store::{StateStore, StoreError};
 
 const POLL_FIRST: Duration = Duration::from_secs(1);
 const POLL_MOST: Duration = Duration::from_secs(15);
+/// A large account takes minutes; the claim is shown to be alive meanwhile.
+const FINALIZED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// Keys of entities and relationships that were rejected, with the version at which they were.
 pub(super) type Refused = BTreeMap<String, Version>;
@@ -193,7 +194,7 @@ impl Open {
         self.received += 1;
         for entity in &emission.snapshot.entities {
             let key = entity.key().to_owned();
-            let mut value = shape::entity(entity);
+            let mut value = shape::entity(entity, matches!(self.aim, Aim::Patch { .. }));
             if refused.get(&key) == Some(&version) {
                 value = shape::bare(&value);
                 self.reject_again(resource, version, &key);
@@ -293,8 +294,10 @@ impl Open {
             // Also where a repeat found that the first request, whose answer was lost, had been heard.
             Ok(_) | Err(Trouble::NotAwaiting | Trouble::Down(_)) => {}
             Err(trouble) => {
-                // It was refused, so it did nothing.
-                self.stage = Stage::Open;
+                // Only where there is no job is it sure that none is finalizing: an earlier try may have been heard.
+                if trouble == Trouble::NoJob {
+                    self.stage = Stage::Open;
+                }
                 return Err(trouble.into());
             }
         }
@@ -321,8 +324,8 @@ impl Open {
                     finalized_again = true;
                     let _answered_by_the_next_poll = fence.client.finalize(&self.job).await;
                 }
-                _ if begun.elapsed() >= JOB_DEADLINE => {
-                    let why = format!("job {} has not ended within {} s", self.job, JOB_DEADLINE.as_secs());
+                _ if begun.elapsed() >= FINALIZED_WITHIN => {
+                    let why = format!("job {} has not ended within {} s", self.job, FINALIZED_WITHIN.as_secs());
                     return Err(Failed::Api(Trouble::Down(why)));
                 }
                 _ => self.beat(fence).await?,

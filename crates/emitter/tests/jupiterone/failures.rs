@@ -200,3 +200,53 @@ fn a_key_is_never_shown() {
         assert!(!text.contains("secret-word") && !text.contains(crate::server::KEY), "{text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_speaks_of_the_moment_is_no_verdict_on_what_was_sent() {
+    for status in [408, 409, 425] {
+        let world = World::new();
+        let worker = world.worker("worker", |_| {}).await;
+        worker.save(&[create("app", 1)]).await;
+        world.server.fail("/entities", Fault::Status(status, "BUSY"), 1);
+        let report = worker.round().await.unwrap().unwrap();
+        assert_eq!(report.cleared, 1);
+        assert!(report.settled.iter().all(|settled| settled.verdict == Verdict::Applied), "{status}");
+        assert_eq!(world.entities()["arn:aws:s3:::app"]["region"], "eu-west-1");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_takes_minutes_to_finalize_is_waited_for_and_cleared() {
+    let world = World::new();
+    let worker = world.worker("worker", |_| {}).await;
+    worker.save(&[create("app", 1)]).await;
+    world.server.polls(25);
+    let begun = Instant::now();
+    assert_eq!(worker.round().await.unwrap().unwrap().cleared, 1);
+    assert!(begun.elapsed() > Duration::from_secs(240), "{:?}", begun.elapsed());
+    assert_eq!(worker.claim().await["held"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finalize_that_may_have_been_heard_keeps_the_claim_though_its_repeat_is_refused() {
+    let world = World::new();
+    let worker = world.worker("worker", |_| {}).await;
+    worker.save(&[create("app", 1)]).await;
+    world.server.polls(1_000);
+    world.server.fail("/finalize", Fault::Unanswered, 1);
+    world.server.fail("/finalize", Fault::Status(403, "FORBIDDEN"), 1);
+    assert!(worker.round().await.unwrap_err().is_denied());
+    let claim = worker.claim().await;
+    assert!(claim["held"] == true && claim["job"].is_string(), "{claim}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_requests_for_too_long_fail_the_turn_after_the_fourth_refusal() {
+    let world = World::new();
+    let worker = world.worker("worker", |_| {}).await;
+    worker.save(&[create("app", 1)]).await;
+    world.server.fail("/entities", Fault::Status(429, "TOO_MANY_REQUESTS"), 20);
+    assert!(worker.round().await.unwrap_err().is_transient());
+    let refused = world.server.log().into_iter().filter(|logged| logged.status == 429);
+    assert_eq!(refused.count(), 4);
+}

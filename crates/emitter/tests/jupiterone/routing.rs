@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bucket_state::{Event, Owner};
-use emitter::{Mode, Verdict};
+use emitter::{Mode, Scope, StateStore, Verdict};
 use serde_json::json;
 
 use crate::server::Fault;
-use crate::support::{create, event, logging};
+use crate::support::{create, event, id, logging};
 use crate::world::{ACCOUNT, OTHER, World, clock, route};
 
 fn owned_by(account: &str, event: Event) -> Event {
@@ -75,6 +75,77 @@ async fn a_patch_adds_properties_to_entities_of_others_and_deletes_nothing() {
     assert_eq!(world.server.shown().1.len(), 0, "relationships cannot be patched");
     let jobs = world.server.log().into_iter().filter(|logged| logged.path.ends_with("/jobs"));
     assert_eq!(jobs.map(|logged| logged.body["syncMode"].clone()).collect::<Vec<_>>(), ["PATCH", "PATCH"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_clears_nothing_that_it_does_not_know() {
+    let world = World::new();
+    let mode = Mode::Patch { scope: "integration-scope".into() };
+    let worker = world.worker("worker", |params| params.mode = mode).await;
+    let theirs = json!({"_key": "arn:aws:s3:::app", "_type": "aws_s3_bucket", "name": "app", "classification": "secret", "encrypted": true});
+    world.server.seed(["acme", "api", "integration-scope"], "arn:aws:s3:::app", theirs);
+    worker.save(&[logging("app", 2, "logs")]).await;
+    worker.settle().await;
+    let shown = &world.entities()["arn:aws:s3:::app"];
+    assert_eq!((&shown["classification"], &shown["encrypted"]), (&json!("secret"), &json!(true)), "{shown}");
+    assert_eq!(shown["loggingEnabled"], true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_is_sold_bought_back_and_sold_again_stands_in_one_scope() {
+    let world = World::new();
+    let worker = world.worker("worker", |params| params.scope = Scope::Bucket).await;
+    worker.save(&[create("app", 1)]).await;
+    worker.settle().await;
+    for (second, owner) in [(2, OTHER), (3, ACCOUNT), (4, OTHER)] {
+        worker.save(&[owned_by(owner, logging("app", second, "logs"))]).await;
+        worker.settle().await;
+        // The contract's server asserts that no key stands in several scopes.
+        assert_eq!(world.entities()["arn:aws:s3:::app"]["accountId"], owner);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_whose_row_is_damaged_has_not_left_its_account() {
+    let world = World::new();
+    let worker = world.worker("worker", |params| params.scope = Scope::Bucket).await;
+    worker.save(&[create("app", 1), create("web", 1)]).await;
+    worker.settle().await;
+    world.damage(&id("app"));
+    // A bucket that leaves has the account shown anew.
+    worker.save(&[owned_by(OTHER, logging("web", 2, "logs"))]).await;
+    worker.settle().await;
+    assert_eq!(world.buckets(), ["app", "web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_row_that_is_pending_is_settled_in_either_scope() {
+    for scope in [Scope::Account, Scope::Bucket] {
+        let world = World::new();
+        let worker = world.worker("worker", |params| params.scope = scope).await;
+        worker.save(&[create("app", 1)]).await;
+        worker.settle().await;
+        world.damage(&id("app"));
+        worker.store.mark_all(None, clock()).await.unwrap();
+        worker.settle().await;
+        let backlog = worker.store.backlog(worker.lanes[0].name()).await.unwrap();
+        assert_eq!((backlog.rows, backlog.rejected), (0, 1), "{scope:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aws_account_whose_jobs_cannot_be_started_holds_back_no_other() {
+    let world = World::new();
+    let worker = world.worker("worker", |_| {}).await;
+    worker.save(&[create("app", 1)]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    worker.save(&[owned_by(OTHER, create("web", 1))]).await;
+    world.server.fail("POST /persister/synchronization/jobs", Fault::Status(400, "BUSY"), 1);
+    assert!(worker.round().await.unwrap_err().is_transient());
+    worker.round().await.unwrap().unwrap();
+    assert_eq!(world.buckets(), ["web"]);
+    worker.settle().await;
+    assert_eq!(world.buckets(), ["app", "web"]);
 }
 
 #[tokio::test(start_paused = true)]

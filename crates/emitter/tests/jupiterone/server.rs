@@ -128,6 +128,17 @@ impl Contract {
         self.inner().faults.push_back((part, fault, times));
     }
 
+    /// A job is asked for so often before it has ended.
+    pub(crate) fn polls(&self, polls: u32) {
+        self.inner().polls = polls;
+    }
+
+    /// What another integration has in a scope.
+    pub(crate) fn seed(&self, scope: [&str; 3], key: &str, entity: Value) {
+        let scope = scope.map(str::to_owned).into();
+        self.inner().graphs.entry(scope).or_default().entities.insert(key.to_owned(), entity);
+    }
+
     pub(crate) fn refuse(&self, key: &str) {
         self.inner().refused.insert(key.to_owned());
     }

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bucket_state::Event;
+use bucket_state::{Event, ResourceId};
 use emitter::{
     EmitReport, GraphSink, JupiterOne, JupiterOneParams, ListedSink, Mode, Outbox, OutboxError, OutboxSettings, Route,
     Scope, SinkEvent, SinkName, SqliteFile, SqliteStore, StateStore,
@@ -79,6 +79,13 @@ impl World {
         let listed = ListedSink { name: params.name.clone(), instance: lanes[0].instance().into() };
         store.add_sinks(&[listed], NOW).await.unwrap();
         Worker { name: name.to_owned(), store, lanes }
+    }
+
+    /// Makes the bytes of a stored state unreadable.
+    pub(crate) fn damage(&self, resource: &ResourceId) {
+        let sql = rusqlite::Connection::open(self.folder.path().join("state.db")).unwrap();
+        let changed = sql.execute("UPDATE states SET state = x'00ff' WHERE resource = ?1", [resource.as_str()]);
+        assert_eq!(changed.unwrap(), 1);
     }
 
     /// By key.
