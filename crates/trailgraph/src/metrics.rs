@@ -92,7 +92,10 @@ impl Metrics {
             saves: make.counters("saves_total", "Saves of a resource, by outcome", &["outcome"]),
             snapshots: make.counters("snapshots_total", "Snapshots, by sink and outcome", &["sink", "outcome"]),
             sink_stopped: make.register(IntGaugeVec::new(
-                Maker::opts("sink_stopped", "Whether nothing more is emitted to a sink until a person mends it"),
+                Maker::opts(
+                    "sink_stopped",
+                    "How many lanes of a sink (accounts of JupiterOne; else one) take nothing until a person mends it",
+                ),
                 &["sink"],
             )),
             emit_seconds: make.histograms("emit_seconds", "How long a sink took for a batch", "sink"),
@@ -218,14 +221,14 @@ impl Metrics {
         }
     }
 
-    /// Nothing more is emitted to a sink.
-    pub fn sink_stopped(&self, sink: &str) {
-        self.sink_stopped.with_label_values(&[sink]).set(1);
+    /// All lanes of a sink begin.
+    pub fn sink_begins(&self, sink: &str) {
+        self.sink_stopped.with_label_values(&[sink]).set(0);
     }
 
-    /// Something is emitted to a sink again.
-    pub fn sink_goes_on(&self, sink: &str) {
-        self.sink_stopped.with_label_values(&[sink]).set(0);
+    /// Nothing more is emitted by a lane of a sink; or something again.
+    pub fn lane_stopped(&self, sink: &str, stopped: bool) {
+        self.sink_stopped.with_label_values(&[sink]).add(if stopped { 1 } else { -1 });
     }
 
     /// A sink has asked its server, or waited before that.

@@ -79,7 +79,7 @@ pub const OPERATIONS: [Group; 9] = [
     Group {
         sid: "ReadThePermit",
         needed: "--permit ssm:NAME",
-        actions: &[("ssm:GetParameter", "the permit list, every ten seconds")],
+        actions: &[("ssm:GetParameter", "the permit list, every five seconds")],
     },
     Group {
         sid: "WriteDeadLetters",

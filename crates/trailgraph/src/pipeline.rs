@@ -1,5 +1,6 @@
 //! The loop: read, fold, seal, save, checkpoint; and beside it, per sink, the outbox.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,7 +55,9 @@ impl Pipeline {
     /// # Errors
     /// [`Failure`]; whatever was not checkpointed is read again.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), Failure> {
-        self.store.add_sinks(&listed(&self.sinks), clock::now_ms()).await?;
+        let sinks = listed(&self.sinks);
+        self.store.add_sinks(&sinks, clock::now_ms()).await?;
+        sinks.iter().for_each(|sink| self.metrics().sink_begins(sink.name.as_str()));
 
         let end_emissions = CancellationToken::new();
         let (rejections, letters) = self.rejections();
@@ -191,7 +194,7 @@ impl Pipeline {
             let (end, telling) = (end.clone(), self.telling(sink.name(), rejections));
             tasks.spawn(async move {
                 if let Err(error) = outbox.run(&waker, &end, clock::now_ms, |round| telling.tell(round)).await {
-                    telling.metrics.sink_stopped(&telling.sink);
+                    telling.stopped(true);
                     let sink = &telling.sink;
                     tracing::error!(%error, sink, "nothing more is emitted to this sink; its rows stay pending");
                 }
@@ -286,7 +289,7 @@ impl Pipeline {
 
     fn telling(&self, sink: &SinkName, rejections: &Rejections) -> Telling {
         let metrics = Arc::clone(&self.intake.metrics);
-        Telling { sink: sink.to_string(), metrics, rejections: rejections.clone() }
+        Telling { sink: sink.to_string(), metrics, rejections: rejections.clone(), has_stopped: AtomicBool::new(false) }
     }
 
     fn metrics(&self) -> &Metrics {
@@ -305,27 +308,35 @@ fn fanned_out(metrics: &Metrics, report: &FanOutReport) {
     }
 }
 
-/// Tells what an outbox does.
+/// Tells what an outbox does: that of one lane, where a sink has several.
 struct Telling {
     sink: String,
     metrics: Arc<Metrics>,
     rejections: Rejections,
+    has_stopped: AtomicBool,
 }
 
 impl Telling {
+    /// Counts this lane among those that have stopped, once.
+    fn stopped(&self, stopped: bool) {
+        if self.has_stopped.swap(stopped, Ordering::Relaxed) != stopped {
+            self.metrics.lane_stopped(&self.sink, stopped);
+        }
+    }
+
     fn tell(&self, round: Result<&EmitReport, &OutboxError>) {
-        let Self { sink, metrics, rejections } = self;
+        let Self { sink, metrics, rejections, .. } = self;
         match round {
             Ok(report) => {
                 metrics.emitted(sink, report, clock::now_ms());
-                metrics.sink_goes_on(sink);
+                self.stopped(false);
                 rejections.take(sink, &report.settled);
                 tracing::debug!(sink, snapshots = report.settled.len(), cleared = report.cleared, "snapshots emitted");
             }
             Err(error) => {
                 metrics.emission_failed(sink);
                 if error.is_denied() {
-                    metrics.sink_stopped(sink);
+                    self.stopped(true);
                     tracing::error!(%error, sink, "nothing is emitted until a person mends this; it is tried again now and then");
                 } else if error.is_transient() {
                     tracing::warn!(%error, sink, "nothing was emitted; the rows stay pending");
@@ -370,5 +381,36 @@ impl<'a> Stopping<'a> {
     async fn for_longer_than(&self, limit: Duration) {
         self.stop.cancelled().await;
         tokio::time::sleep_until(*self.since.get_or_init(Instant::now) + limit).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letters::DeadLetters;
+
+    #[tokio::test]
+    async fn a_lane_that_has_stopped_is_not_hidden_by_another_that_goes_on() {
+        let metrics = Arc::new(Metrics::new(&["graph".to_owned()]));
+        let (rejections, _letters) = Rejections::start("stream", &Arc::new(DeadLetters::nowhere()), &metrics);
+        let lane = || Telling {
+            sink: "graph".into(),
+            metrics: Arc::clone(&metrics),
+            rejections: rejections.clone(),
+            has_stopped: AtomicBool::new(false),
+        };
+        let (one, other) = (lane(), lane());
+        for (lane, stopped, expected) in [
+            (&one, true, 1),
+            (&other, false, 1),
+            (&one, true, 1),
+            (&other, true, 2),
+            (&one, false, 1),
+            (&other, false, 0),
+        ] {
+            lane.stopped(stopped);
+            let line = format!("trailgraph_sink_stopped{{sink=\"graph\"}} {expected}\n");
+            assert!(metrics.render().contains(&line), "{line}");
+        }
     }
 }

@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(embedded.line(&metrics, 1_772_323_260_000), None, "no shard is known yet");
 
         metrics.shards_listed(4, 1, None);
-        metrics.sink_stopped("two");
+        metrics.lane_stopped("two", true);
         metrics.rejection_dead_lettered();
         let line: Value = serde_json::from_str(&embedded.line(&metrics, 1_772_323_260_000).unwrap()).unwrap();
         let expected = json!({

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{Permit, PermitSource, Senders};
 use crate::metrics::Metrics;
 
-/// How often it is read again.
-pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
+/// How often it is read again: sooner than a worker adopts the rows that another one has saved by a newer list, lest it shows
+/// them by the routes of its own. A hundred workers keep within what Parameter Store answers in a second (40).
+pub const RELOAD_EVERY: Duration = Duration::from_secs(5);
 
 /// Reads the list again and again, for ever. `routed` is asked before a list with other JupiterOne routes than `permit` has
 /// is taken up: a route that cannot be used must not stop the service. A list that is wrong changes nothing.
