@@ -240,9 +240,7 @@ impl Open {
     }
 
     async fn send(&mut self, client: &Client, what: &'static str, parts: Vec<Part>) -> Result<(), Trouble> {
-        let rejected = upload::send(client, &self.job, what, parts, &self.stop).await?;
-        self.rejected.extend(rejected);
-        Ok(())
+        upload::send(client, &self.job, what, parts, &self.stop, &mut self.rejected).await
     }
 
     /// Sends the rest, and makes it stand.

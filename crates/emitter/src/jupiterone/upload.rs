@@ -53,15 +53,17 @@ impl Upload {
 }
 
 /// Uploads a chunk. Where the server does not take it, halves it until what is wrong is found; an entity that is wrong is
-/// sent bare, since an upload replaces all of its scope, and a relationship is left out.
+/// sent bare, since an upload replaces all of its scope, and a relationship is left out. What is found stays in `rejected`
+/// also where the rest fails: the next try need not find it again.
 pub(crate) async fn send(
     client: &Client,
     job: &str,
     what: &'static str,
     parts: Vec<Part>,
     stop: &CancellationToken,
-) -> Result<Vec<Rejected>, Trouble> {
-    let (mut rejected, mut left) = (Vec::new(), vec![parts]);
+    rejected: &mut Vec<Rejected>,
+) -> Result<(), Trouble> {
+    let mut left = vec![parts];
     while let Some(mut parts) = left.pop() {
         if parts.is_empty() {
             continue;
@@ -93,7 +95,7 @@ pub(crate) async fn send(
             Err(trouble) => return Err(trouble),
         }
     }
-    Ok(rejected)
+    Ok(())
 }
 
 pub(crate) const ENTITIES: &str = "entities";

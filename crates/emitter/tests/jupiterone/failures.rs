@@ -250,3 +250,23 @@ async fn too_many_requests_for_too_long_fail_the_turn_after_the_fourth_refusal()
     let refused = world.server.log().into_iter().filter(|logged| logged.status == 429);
     assert_eq!(refused.count(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_turn_has_found_to_be_refused_is_not_looked_for_again() {
+    let world = World::new();
+    let worker = world.worker("worker", |_| {}).await;
+    let buckets: Vec<_> = (0..64).map(|number| create(&format!("bucket-{number:02}"), 1)).collect();
+    worker.save(&buckets).await;
+    world.server.refuse("arn:aws:s3:::bucket-00");
+    world.server.refuse("arn:aws:s3:::bucket-63");
+    // The first is found, and then the server is down for longer than it is asked again.
+    world.server.fail("/entities", Fault::Late(Duration::ZERO), 9);
+    world.server.fail("/entities", Fault::Status(503, "UNAVAILABLE"), 5);
+    assert!(worker.round().await.unwrap_err().is_transient());
+    let before = world.server.log().iter().filter(|logged| logged.status == 400).count();
+    worker.settle().await;
+    let after = world.server.log().iter().filter(|logged| logged.status == 400).count() - before;
+    println!("{before} refusals before, {after} after");
+    assert!(after <= 8, "one entity in 64 is found by 7 halvings: {after}");
+    assert_eq!(world.buckets().len(), 64);
+}
