@@ -50,10 +50,12 @@ impl Deltas {
         }
     }
 
-    /// Takes everything out. An event that is folded meanwhile is either in the answer or still here.
+    /// Takes everything out, in the order of the resources' names, so that the same events are saved in the same order.
+    /// An event that is folded meanwhile is either in the answer or still here.
     #[must_use]
     pub fn drain(&self) -> Vec<(ResourceId, Delta)> {
-        let keys: Vec<ResourceId> = self.0.iter().map(|entry| entry.key().clone()).collect();
+        let mut keys: Vec<ResourceId> = self.0.iter().map(|entry| entry.key().clone()).collect();
+        keys.sort_unstable();
         keys.iter().filter_map(|key| self.0.remove(key)).collect()
     }
 

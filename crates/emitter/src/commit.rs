@@ -50,13 +50,13 @@ impl<C> Sealed<C> {
     ///
     /// # Errors
     /// What waiting cannot mend: a row of a newer build, or a damaged one.
-    pub async fn save(self, store: &dyn StateStore, clock: fn() -> i64) -> Result<Saved<C>, StoreError> {
+    pub async fn save(self, store: &dyn StateStore, clock: impl Fn() -> i64) -> Result<Saved<C>, StoreError> {
         let mut report = SaveReport::default();
         let mut left = self.deltas;
         let (mut failures, mut moved) = (0_u32, false);
         while !left.is_empty() {
             let batch = left.split_off(left.len().saturating_sub(BATCH));
-            match save_batch(&batch, store, moved, clock, &mut report).await {
+            match save_batch(&batch, store, moved, &clock, &mut report).await {
                 Ok(conflicting) => {
                     failures = 0;
                     moved = conflicting.contains(&true);
@@ -95,7 +95,7 @@ async fn save_batch(
     batch: &[(ResourceId, Delta)],
     store: &dyn StateStore,
     anew: bool,
-    clock: fn() -> i64,
+    clock: &impl Fn() -> i64,
     report: &mut SaveReport,
 ) -> Result<Vec<bool>, StoreError> {
     let ids: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();

@@ -39,7 +39,7 @@ pub struct FanOutWork<'a> {
     /// … and what others saved after this time, since they may be dead.
     pub adopt_after: Duration,
     /// Tells the time, in milliseconds since 1970.
-    pub clock: fn() -> i64,
+    pub clock: &'a (dyn Fn() -> i64 + Sync),
 }
 
 impl FanOutWork<'_> {
@@ -118,9 +118,10 @@ impl FanOutWork<'_> {
                 Err(error) => return Err(error),
             };
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = wake.notified() => {}
+                biased;
                 () = stop.cancelled() => {}
+                () = wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
         Ok(())

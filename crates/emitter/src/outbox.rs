@@ -315,12 +315,12 @@ impl Outbox {
         &self,
         wake: &Notify,
         stop: &CancellationToken,
-        clock: fn() -> i64,
+        clock: impl Fn() -> i64,
         tell: impl Fn(Result<&EmitReport, &OutboxError>),
     ) -> Result<(), OutboxError> {
         loop {
             let mut pause = self.settings.adopt_after.max(SWEEP_LEAST).mul_f64(0.5 + fastrand::f64() / 2.0);
-            match self.drain(stop, Duration::MAX, clock, &tell).await {
+            match self.drain(stop, Duration::MAX, &clock, &tell).await {
                 Err(error) if error.is_denied() && !stop.is_cancelled() => {
                     stop.run_until_cancelled(tokio::time::sleep(DENIED_PAUSE)).await;
                     pause = Duration::ZERO;
@@ -330,9 +330,10 @@ impl Outbox {
                 _ => {}
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = wake.notified() => {}
+                biased;
                 () = stop.cancelled() => {}
+                () = wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
@@ -346,7 +347,7 @@ impl Outbox {
         &self,
         stop: &CancellationToken,
         patience: Duration,
-        clock: fn() -> i64,
+        clock: impl Fn() -> i64,
         tell: impl Fn(Result<&EmitReport, &OutboxError>),
     ) -> Result<(), OutboxError> {
         let (mut taken, mut failures) = (Instant::now(), 0_u32);

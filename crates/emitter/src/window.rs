@@ -93,6 +93,7 @@ impl<C: Clone> Window<C> {
                 Some(due) if due <= Instant::now() => return,
                 Some(due) => {
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep_until(due) => {}
                         () = self.changed.notified() => {}
                     }

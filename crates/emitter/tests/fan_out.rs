@@ -56,7 +56,7 @@ async fn exposures(world: &World) -> (usize, usize, usize) {
 
 /// One pass of this worker, which leaves to others what they saved within ten seconds.
 async fn fan_out_by(worker: &str, store: &dyn StateStore, clock: fn() -> i64) -> Result<FanOutReport, StoreError> {
-    let work = FanOutWork { store, worker, adopt_after: Duration::from_secs(10), clock };
+    let work = FanOutWork { store, worker, adopt_after: Duration::from_secs(10), clock: &clock };
     work.pass(&CancellationToken::new()).await
 }
 
@@ -177,7 +177,7 @@ async fn a_worker_that_is_told_to_stop_leaves_the_rest_to_the_next() {
     window(&world.store, &[close_the_account(60)]).await;
     let stop = CancellationToken::new();
     stop.cancel();
-    let work = FanOutWork { store: &world.store, worker: "worker", adopt_after: Duration::ZERO, clock };
+    let work = FanOutWork { store: &world.store, worker: "worker", adopt_after: Duration::ZERO, clock: &clock };
     assert_eq!(work.pass(&stop).await.unwrap(), report(0, 0));
     assert_eq!(fan_out(&world.store).await.unwrap(), report(1, 1));
 }
@@ -189,7 +189,7 @@ async fn a_store_that_fails_for_a_while_delays_the_marks_and_loses_none() {
     window(&world.store, &[close_the_account(60)]).await;
     let shaky = disturbed(&world, Before::Failure);
     assert!(fan_out(&shaky).await.unwrap_err().is_transient());
-    let work = FanOutWork { store: &shaky, worker: "worker", adopt_after: Duration::ZERO, clock };
+    let work = FanOutWork { store: &shaky, worker: "worker", adopt_after: Duration::ZERO, clock: &clock };
     assert_eq!(work.drain(Duration::from_secs(60)).await.unwrap(), report(1, 1));
 }
 

@@ -18,7 +18,7 @@ mod subscription;
 mod tenure;
 mod withdraw;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -232,10 +232,10 @@ fn first_error(results: Vec<Result<(), SourceError>>) -> Result<(), SourceError>
 
 /// The latest tenure of each shard. Shared by the coordinator, which adds to them, and the callers that checkpoint.
 #[derive(Default)]
-struct Tenures(Mutex<HashMap<ShardId, Arc<Tenure>>>);
+struct Tenures(Mutex<BTreeMap<ShardId, Arc<Tenure>>>);
 
 impl Tenures {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ShardId, Arc<Tenure>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<Tenure>>> {
         // Each change is one call on the map, so a panic elsewhere leaves it whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -267,7 +267,7 @@ impl Tenures {
     /// Removes the tenures that were lost between the end of their shard and its checkpoint, and have no reader.
     fn lost_at_the_end(&self, is_reading: impl Fn(&ShardId) -> bool) -> Vec<Arc<Tenure>> {
         let mut tenures = self.lock();
-        let lost = tenures.extract_if(|shard, tenure| {
+        let lost = tenures.extract_if(.., |shard, tenure| {
             let is_lost = tenure.is_finished() && !tenure.is_held();
             is_lost && !is_reading(shard)
         });
@@ -275,6 +275,6 @@ impl Tenures {
     }
 
     fn drain(&self) -> Vec<Arc<Tenure>> {
-        self.lock().drain().map(|(_, tenure)| tenure).collect()
+        std::mem::take(&mut *self.lock()).into_values().collect()
     }
 }

@@ -1,9 +1,19 @@
 //! The wall clock, read only here.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// Tells the time, in milliseconds since 1970: [`now_ms`] in a service, anything else in a simulation.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// The clock of this machine.
+#[must_use]
+pub fn wall() -> Clock {
+    Arc::new(now_ms)
+}
 
 /// Milliseconds since 1970.
 #[must_use]

@@ -17,7 +17,7 @@ use crate::permit::{Permit, Senders};
 use crate::pipeline::Pipeline;
 use crate::service::EMIT_BATCH;
 use crate::stores::{Stores, listed};
-use crate::{progress, summary};
+use crate::{clock, progress, summary};
 
 /// Parsing is spread over this many shards, so over as many threads.
 const SHARDS: usize = 4;
@@ -79,7 +79,8 @@ impl Finite {
             observe: Box::new(|_| {}),
         };
         let outbox = OutboxSettings { worker, adopt_after, batch: EMIT_BATCH };
-        let pipeline = Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox };
+        let pipeline =
+            Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox, clock: clock::wall() };
 
         let shown = progress::show(&metrics, &sink_names);
         let feeding = tokio::spawn(feed(input, shards));

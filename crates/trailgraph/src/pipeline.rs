@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::Clock;
 use crate::failure::Failure;
 use crate::intake::Intake;
 use crate::metrics::Metrics;
@@ -46,6 +46,8 @@ pub struct Pipeline {
     pub sinks: Vec<Arc<dyn GraphSink>>,
     /// How outboxes work.
     pub outbox: OutboxSettings,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 impl Pipeline {
@@ -56,7 +58,7 @@ impl Pipeline {
     /// [`Failure`]; whatever was not checkpointed is read again.
     pub async fn run(&self, stop: &CancellationToken) -> Result<(), Failure> {
         let sinks = listed(&self.sinks);
-        self.store.add_sinks(&sinks, clock::now_ms()).await?;
+        self.store.add_sinks(&sinks, (self.clock)()).await?;
         sinks.iter().for_each(|sink| self.metrics().sink_begins(sink.name.as_str()));
 
         let end_emissions = CancellationToken::new();
@@ -85,6 +87,7 @@ impl Pipeline {
         let mut saving = None;
         let ended = loop {
             tokio::select! {
+                biased;
                 ended = &mut reading => break ended.map_err(Failure::from),
                 () = window.due(), if saving.is_none() => saving = Some(Box::pin(self.commit(window.seal()))),
                 saved = async { saving.as_mut().expect("guarded").await }, if saving.is_some() => {
@@ -105,6 +108,7 @@ impl Pipeline {
         };
         let ended = match ended {
             Ok(()) => tokio::select! {
+                biased;
                 saved = self.save_the_rest(saving) => saved.map_err(Failure::from),
                 () = stopping.for_longer_than(SAVE_MAX) => {
                     tracing::warn!("the last window was not saved in time; it was not checkpointed and is read again");
@@ -119,6 +123,7 @@ impl Pipeline {
         };
         wakers.wake();
         let released = tokio::select! {
+            biased;
             released = self.source.release() => released.map_err(|error| error.chain()),
             () = stopping.for_longer_than(RELEASE_MAX) => Err("not in time".to_owned()),
         };
@@ -146,8 +151,8 @@ impl Pipeline {
     async fn commit(&self, sealed: Sealed<Cut>) -> Result<(), StoreError> {
         let (events, resources, begun) = (sealed.events(), sealed.resources(), std::time::Instant::now());
         self.metrics().window_sealed(events, resources);
-        let saved = sealed.save(self.store.as_ref(), clock::now_ms).await?;
-        self.metrics().window_saved(&saved.report, clock::now_ms());
+        let saved = sealed.save(self.store.as_ref(), &*self.clock).await?;
+        self.metrics().window_saved(&saved.report, (self.clock)());
         let report = &saved.report;
         tracing::info!(
             events,
@@ -193,7 +198,7 @@ impl Pipeline {
             wakers.outboxes.push(Arc::clone(&waker));
             let (end, telling) = (end.clone(), self.telling(sink.name(), rejections));
             tasks.spawn(async move {
-                if let Err(error) = outbox.run(&waker, &end, clock::now_ms, |round| telling.tell(round)).await {
+                if let Err(error) = outbox.run(&waker, &end, &*telling.clock, |round| telling.tell(round)).await {
                     telling.stopped(true);
                     let sink = &telling.sink;
                     tracing::error!(%error, sink, "nothing more is emitted to this sink; its rows stay pending");
@@ -202,23 +207,23 @@ impl Pipeline {
         }
         for ListedSink { name, .. } in listed(&self.sinks) {
             let (store, window) = (Arc::clone(&self.store), Arc::clone(&self.intake.window));
-            let (end, metrics) = (end.clone(), Arc::clone(&self.intake.metrics));
+            let (end, metrics, clock) = (end.clone(), Arc::clone(&self.intake.metrics), Arc::clone(&self.clock));
             tasks.spawn(async move {
                 while end.run_until_cancelled(tokio::time::sleep(OBSERVE_EVERY)).await.is_some() {
                     if let Ok(backlog) = store.backlog(&name).await {
-                        metrics.waiting(window.dirty(), name.as_str(), &backlog, clock::now_ms());
+                        metrics.waiting(window.dirty(), name.as_str(), &backlog, clock());
                     }
                 }
             });
         }
         let (store, end, metrics) = (Arc::clone(&self.store), end.clone(), Arc::clone(&self.intake.metrics));
-        let (all, settings) = (wakers.clone(), self.outbox.clone());
+        let (all, settings, clock) = (wakers.clone(), self.outbox.clone(), Arc::clone(&self.clock));
         tasks.spawn(async move {
             let tell = |report: &FanOutReport| {
                 fanned_out(&metrics, report);
                 all.wake_outboxes();
             };
-            if let Err(error) = fan_out_work(store.as_ref(), &settings).run(&all.fan_out, &end, tell).await {
+            if let Err(error) = fan_out_work(store.as_ref(), &settings, &*clock).run(&all.fan_out, &end, tell).await {
                 tracing::error!(%error, "the buckets of changed accounts are not marked any more; their graph is stale");
             }
         });
@@ -233,11 +238,11 @@ impl Pipeline {
     pub async fn settle(&self) -> Result<(), Failure> {
         let settings = OutboxSettings { adopt_after: Duration::ZERO, ..self.outbox.clone() };
         // What was saved or marked this very millisecond is adopted, too.
-        let clock = || clock::now_ms() + 1;
-        let work = FanOutWork { clock, ..fan_out_work(self.store.as_ref(), &settings) };
+        let clock = || (self.clock)() + 1;
+        let work = fan_out_work(self.store.as_ref(), &settings, &clock);
         fanned_out(self.metrics(), &work.drain(PATIENCE).await?);
         let (rejections, letters) = self.rejections();
-        let drained = self.sinks.iter().map(|sink| self.settle_sink(sink, &settings, clock, &rejections));
+        let drained = self.sinks.iter().map(|sink| self.settle_sink(sink, &settings, &clock, &rejections));
         let drained: Vec<Result<(), Failure>> = join_all(drained).await;
         drop(rejections);
         let _written = letters.await;
@@ -257,7 +262,7 @@ impl Pipeline {
         &self,
         sink: &Arc<dyn GraphSink>,
         settings: &OutboxSettings,
-        clock: fn() -> i64,
+        clock: &(dyn Fn() -> i64 + Sync),
         rejections: &Rejections,
     ) -> Result<(), Failure> {
         let outbox = Outbox::new(Arc::clone(&self.store), Arc::clone(sink), settings.clone());
@@ -289,7 +294,13 @@ impl Pipeline {
 
     fn telling(&self, sink: &SinkName, rejections: &Rejections) -> Telling {
         let metrics = Arc::clone(&self.intake.metrics);
-        Telling { sink: sink.to_string(), metrics, rejections: rejections.clone(), has_stopped: AtomicBool::new(false) }
+        Telling {
+            sink: sink.to_string(),
+            metrics,
+            rejections: rejections.clone(),
+            has_stopped: AtomicBool::new(false),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     fn metrics(&self) -> &Metrics {
@@ -297,8 +308,12 @@ impl Pipeline {
     }
 }
 
-fn fan_out_work<'a>(store: &'a dyn StateStore, settings: &'a OutboxSettings) -> FanOutWork<'a> {
-    FanOutWork { store, worker: &settings.worker, adopt_after: settings.adopt_after, clock: clock::now_ms }
+fn fan_out_work<'a>(
+    store: &'a dyn StateStore,
+    settings: &'a OutboxSettings,
+    clock: &'a (dyn Fn() -> i64 + Sync),
+) -> FanOutWork<'a> {
+    FanOutWork { store, worker: &settings.worker, adopt_after: settings.adopt_after, clock }
 }
 
 fn fanned_out(metrics: &Metrics, report: &FanOutReport) {
@@ -314,6 +329,7 @@ struct Telling {
     metrics: Arc<Metrics>,
     rejections: Rejections,
     has_stopped: AtomicBool,
+    clock: Clock,
 }
 
 impl Telling {
@@ -328,7 +344,7 @@ impl Telling {
         let Self { sink, metrics, rejections, .. } = self;
         match round {
             Ok(report) => {
-                metrics.emitted(sink, report, clock::now_ms());
+                metrics.emitted(sink, report, (self.clock)());
                 self.stopped(false);
                 rejections.take(sink, &report.settled);
                 tracing::debug!(sink, snapshots = report.settled.len(), cleared = report.cleared, "snapshots emitted");
@@ -398,6 +414,7 @@ mod tests {
             metrics: Arc::clone(&metrics),
             rejections: rejections.clone(),
             has_stopped: AtomicBool::new(false),
+            clock: crate::clock::wall(),
         };
         let (one, other) = (lane(), lane());
         for (lane, stopped, expected) in [

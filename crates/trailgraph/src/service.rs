@@ -150,7 +150,7 @@ impl Worker {
             }),
         };
         let outbox = OutboxSettings { worker: id.clone(), adopt_after: failover_after, batch: EMIT_BATCH };
-        Ok(Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox })
+        Ok(Pipeline { source: Arc::new(source), intake: Arc::new(intake), store, sinks, outbox, clock: clock::wall() })
     }
 }
 

@@ -102,6 +102,7 @@ impl Worker {
             store: Arc::new(Stepped { inner: Arc::new(store.clone()), steps: wire.clone() }),
             sinks: vec![Arc::new(wired_graph)],
             outbox: OutboxSettings { worker: name.into(), adopt_after: Duration::from_millis(1), batch: 5 },
+            clock: trailgraph::clock::wall(),
         };
         Self { pipeline, graph, store, wire, in_flight }
     }

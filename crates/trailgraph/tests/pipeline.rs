@@ -28,6 +28,7 @@ fn pipeline(folder: &std::path::Path, source: Arc<MemorySource>) -> Pipeline {
         store: Arc::new(store),
         sinks: vec![Arc::new(graph)],
         outbox: OutboxSettings { worker: "worker".into(), adopt_after: Duration::from_secs(10), batch: 100 },
+        clock: trailgraph::clock::wall(),
     }
 }
 

@@ -71,7 +71,7 @@ async fn work(name: &str, events: &[Event], store: Arc<dyn StateStore>, sink: Ar
     let saved = sealed(events, 1).save(store.as_ref(), clock).await.unwrap();
     saved.checkpoint(async |_| Ok::<_, Infallible>(())).await.unwrap();
     let adopt_after = Duration::from_secs(10);
-    let fan_out = FanOutWork { store: store.as_ref(), worker: name, adopt_after, clock };
+    let fan_out = FanOutWork { store: store.as_ref(), worker: name, adopt_after, clock: &clock };
     fan_out.pass(&never()).await.unwrap();
     let outbox = Outbox::new(Arc::clone(&store), sink, settings(name, adopt_after));
     while outbox.round(NOW, &never()).await.unwrap().is_some() {}

@@ -123,7 +123,7 @@ pub(crate) async fn list(store: &dyn StateStore, sink: &dyn GraphSink) {
 /// Marks and emits, as a worker that adopts everything, until nothing is pending.
 pub(crate) async fn settle(store: Arc<dyn StateStore>, sink: Arc<dyn GraphSink>, look_again: Duration) {
     let later = || clock() + 3_600_000;
-    let work = FanOutWork { store: store.as_ref(), worker: "last", adopt_after: Duration::ZERO, clock: later };
+    let work = FanOutWork { store: store.as_ref(), worker: "last", adopt_after: Duration::ZERO, clock: &later };
     let outbox = Outbox::new(Arc::clone(&store), Arc::clone(&sink), settings("last", Duration::ZERO));
     loop {
         while work.pass(&CancellationToken::new()).await.unwrap().accounts > 0 {}

@@ -135,7 +135,7 @@ impl Run {
         let store: Arc<dyn StateStore> = Arc::new(Stepped { inner: (self.stores)(&name), steps: Arc::clone(&fate) });
         let graph = SteppedGraph { inner: self.subject.sink(&name).await, steps: fate, in_flight };
         let outbox = Outbox::new(Arc::clone(&store), Arc::new(graph), settings(&name, ADOPT_AFTER));
-        let fan_out = FanOutWork { store: store.as_ref(), worker: &name, adopt_after: ADOPT_AFTER, clock };
+        let fan_out = FanOutWork { store: store.as_ref(), worker: &name, adopt_after: ADOPT_AFTER, clock: &clock };
         let events = &self.stream.shards[shard];
         let mut position = self.stream.checkpoints[shard].load(Ordering::SeqCst);
         while position < events.len() {

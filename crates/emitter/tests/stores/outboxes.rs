@@ -50,7 +50,7 @@ fn outbox(store: &Arc<dyn StateStore>, graph: &SqliteGraph, worker: &str, adopt_
 }
 
 fn fan_out<'a>(store: &'a Arc<dyn StateStore>, worker: &'a str) -> FanOutWork<'a> {
-    FanOutWork { store: store.as_ref(), worker, adopt_after: Duration::ZERO, clock: late }
+    FanOutWork { store: store.as_ref(), worker, adopt_after: Duration::ZERO, clock: &late }
 }
 
 async fn graph(folder: &tempfile::TempDir) -> SqliteGraph {

@@ -1,6 +1,6 @@
 //! The loop of one run: which shards there are, which leases to take, a reader for each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) struct Coordinator<'a> {
     readers: JoinSet<(ShardId, Ended)>,
     /// The shards that have a reader. One that lost its lease is here until its last delivery is done, so that
     /// a new tenure here does not overtake it.
-    reading: HashSet<ShardId>,
+    reading: BTreeSet<ShardId>,
     sightings: Sightings,
     listed: Listing,
     listed_before: Option<Listing>,
@@ -84,7 +84,7 @@ impl<'a> Coordinator<'a> {
             _with_the_run: stop_readers.clone().drop_guard(),
             stop_readers,
             readers: JoinSet::new(),
-            reading: HashSet::new(),
+            reading: BTreeSet::new(),
             sightings: Sightings::default(),
             listed: Listing::default(),
             listed_before: None,
@@ -100,6 +100,7 @@ impl<'a> Coordinator<'a> {
 
     pub(super) async fn run(mut self) -> Result<(), SourceError> {
         self.listed = tokio::select! {
+            biased;
             () = self.stop.cancelled() => return Ok(()),
             listed = first_listing(&self.source.stream) => listed?,
         };

@@ -101,8 +101,9 @@ pub(super) async fn keep_listing(
             _ => back_off(failures, fastrand::f64()).max(Duration::from_secs(1)),
         };
         tokio::select! {
-            () = sleep(wait) => {}
+            biased;
             asked = asked.recv() => if asked.is_none() { return },
+            () = sleep(wait) => {}
         }
         match stream.shards().await {
             Ok(shards) => {

@@ -180,6 +180,7 @@ impl Tenure {
         let mut next = self.renewal();
         loop {
             let is_doubted = tokio::select! {
+                biased;
                 () = self.over.cancelled() => return,
                 () = self.doubted.notified() => true,
                 () = sleep_until(next.min(self.fence())) => false,
@@ -239,6 +240,7 @@ impl Tenure {
     pub(super) async fn hand_over(&self, after: &Position) -> bool {
         let mut reached = self.reached.subscribe();
         tokio::select! {
+            biased;
             () = self.over() => return false,
             _ = reached.wait_for(|reached| reached >= after) => {}
             () = sleep(LEAVE_WITHIN) => {
