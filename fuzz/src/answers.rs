@@ -29,7 +29,10 @@ pub fn check(bytes: &[u8]) {
     if let Some(text) = std::str::from_utf8(bytes).ok().filter(|_| !bytes.starts_with(&[0x1f, 0x8b])) {
         // Leading space means nothing, but hides an envelope's mark: it is read the long way.
         let padded = format!("{}{}", " ".repeat(OUT_OF_SIGHT), text.trim_start_matches('\u{feff}'));
-        assert_eq!(self::answers(&mut reused, padded.as_bytes()), answers, "in one pass, and the long way");
+        let all = self::answers(&mut reused, padded.as_bytes());
+        // What the beginning shows to be noise is noise, whatever becomes of the rest.
+        let is_broken_noise = matches!((&answers[..], &all[..]), ([Answer::Ignored(..)], [Answer::Malformed(_)]));
+        assert!(is_broken_noise || all == answers, "{answers:?} in one pass, but {all:?} the long way");
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! CloudTrail's names differ from the API's for some calls; the API's spelling is accepted as an alias.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use crate::resource::Kind;
@@ -313,8 +317,13 @@ pub fn supported() -> &'static [Call] {
     CALLS
 }
 
-pub(crate) fn find(event_name: &str) -> Option<&'static Call> {
-    CALLS.iter().find(|call| call.name == event_name || call.aliases.contains(&event_name))
+pub(crate) fn find(event_name: &[u8]) -> Option<&'static Call> {
+    static BY_NAME: LazyLock<HashMap<&[u8], &Call, RandomState>> = LazyLock::new(|| {
+        let names =
+            |call: &'static Call| call.aliases.iter().chain([&call.name]).map(move |name| (name.as_bytes(), call));
+        CALLS.iter().flat_map(names).collect()
+    });
+    BY_NAME.get(event_name).copied()
 }
 
 #[cfg(test)]
@@ -323,10 +332,10 @@ mod tests {
 
     #[test]
     fn an_alias_means_the_call_that_cloudtrail_names_otherwise() {
-        assert_eq!(find("PutPublicAccessBlock").map(|call| call.name), Some("PutBucketPublicAccessBlock"));
-        assert_eq!(find("GetBucketAcl"), None);
+        assert_eq!(find(b"PutPublicAccessBlock").map(|call| call.name), Some("PutBucketPublicAccessBlock"));
+        assert_eq!(find(b"GetBucketAcl"), None);
         // The names of permissions are not those of events.
-        assert_eq!(find("PutLifecycleConfiguration"), None);
+        assert_eq!(find(b"PutLifecycleConfiguration"), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod event;
 mod exposure;
 mod facets;
 mod graph;
+mod head;
 mod keyed;
 mod living;
 mod parameters;

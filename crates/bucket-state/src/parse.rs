@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::envelope::{self, Sender};
+use crate::head;
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, REJECTED_SNAPSHOT, too_large};
 use crate::record;
 use crate::text::Text;
@@ -79,6 +80,9 @@ impl Parser {
     }
 
     /// Calls `visit` for every record in `bytes`, which arrived at `arrived_ms`: at least once, whatever they are.
+    ///
+    /// A record that its beginning shows to have no effect is not read any further: it is ignored, whether or not the
+    /// rest of it is well formed.
     pub fn parse(&mut self, bytes: &[u8], arrived_ms: i64, visit: &mut dyn FnMut(Parsed<'_>)) {
         self.unwrap(bytes, arrived_ms, 0, visit);
     }
@@ -104,6 +108,9 @@ impl Parser {
         let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: bytes };
         if bytes.len() > self.input_bytes_max {
             return visit(too_large(bytes, self.input_bytes_max));
+        }
+        if let Some(noise) = head::envelope(bytes) {
+            return visit(noise);
         }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
@@ -260,6 +267,73 @@ mod tests {
         }
     }
 
+    /// The long way, of a text that means the same and whose head is not read: of those answers, the kinds only.
+    fn the_long_way_without_the_head(text: &str) -> Vec<String> {
+        let spaced = text.replace("{\"eventVersion\"", "{ \"eventVersion\"");
+        let mut answers = Vec::new();
+        Parser::default().any_form(&spaced, ARRIVED_MS, 0, &mut |parsed| {
+            answers.push(match parsed {
+                Parsed::Event(_) => "an event".into(),
+                Parsed::Malformed { .. } => MALFORMED.into(),
+                Parsed::Ignored { .. } => format!("{parsed:?}"),
+            });
+        });
+        answers
+    }
+
+    const MALFORMED: &str = "malformed";
+
+    #[test]
+    fn all_noise_is_told_by_its_head_as_by_the_long_way() {
+        let noise: Vec<_> = ENVELOPES.iter().filter(|text| the_long_way(text)[0].starts_with("Ignored")).collect();
+        assert_eq!(noise.len(), 1_421);
+        for text in noise {
+            let told = head::envelope(text.as_bytes()).expect("the head is enough");
+            assert_eq!([format!("{told:?}")], *the_long_way_without_the_head(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn noise_that_was_cut_is_noise_but_a_mutation_that_was_cut_is_malformed() {
+        for text in ENVELOPES.iter().take(500) {
+            let cut = &text[..text.len() - 2];
+            let mut kinds = Vec::new();
+            let visit = &mut |parsed: Parsed<'_>| kinds.push(matches!(parsed, Parsed::Ignored { .. }));
+            Parser::default().parse(cut.as_bytes(), ARRIVED_MS, visit);
+            assert_eq!(kinds, [the_long_way(text)[0].starts_with("Ignored")], "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_noise_is_left_to_the_long_way() {
+        let mutation = ENVELOPES.iter().find(|text| the_long_way(text)[0].starts_with("Event")).expect("one");
+        let (service, noise) =
+            (r#""eventSource":"s3.amazonaws.com""#, r#","eventTime":"","eventSource":"ec2","eventName":"x"#);
+        let escaped = noise.replace('"', "\\\"");
+        assert!(mutation.contains(service));
+        let edits = [
+            ("another order", r#"{"version":"0","#, r#"{"#),
+            ("space", r#""detail":{"#, r#""detail": {"#),
+            ("an escape in what is compared", service, r#""eventSource":"s3\u002eamazonaws.com""#),
+            ("a member in a string", r#""userIdentity":{"#, &format!(r#""userIdentity":{{"x":"}}{escaped}","#)),
+            ("a member deeper", r#""userIdentity":{"#, &format!(r#""userIdentity":{{"x":{{"y":{{}}{noise}"}},"#)),
+            (
+                "a brace in a string",
+                r#""userIdentity":{"#,
+                &format!(r#""userIdentity":{{"x":{{"y":"{{","z":{{}}{noise}"}},"#),
+            ),
+            ("a closing brace in a string", r#""userIdentity":{"#, r#""userIdentity":{"x":"}","#),
+            ("an escaped quote", r#""userIdentity":{"#, r#""userIdentity":{"x":"\\\"}","y":"\\","#),
+            ("an error of no name", r#","requestParameters""#, r#","errorCode":"","requestParameters""#),
+        ];
+        for (what, from, to) in edits {
+            let text = mutation.replacen(from, to, 1);
+            assert_ne!(text, *mutation, "{what}");
+            assert!(head::envelope(text.as_bytes()).is_none(), "{what}: {text}");
+            assert_eq!(the_long_way_without_the_head(&text), ["an event"], "{what}: {text}");
+        }
+    }
+
     /// Pieces that make another envelope, record or form of one, or none at all.
     const PIECES: &[&str] = &[
         "",
@@ -279,36 +353,58 @@ mod tests {
         "\"data\":null,",
         "\"reason\":1,",
         "\"eventName\":\"CreateBucket\",",
+        "\"eventSource\":\"ec2.amazonaws.com\",",
+        "\"eventTime\":\"\",\"eventSource\":\"ec2.amazonaws.com\",",
+        "}},\"eventTime\":\"\",\"eventSource\":\"ec2.amazonaws.com\",",
+        "\"x\":{\"y\":",
         "\"errorCode\":\"AccessDenied\",",
         "\"detail\":{},",
         "\"detail-type\":\"x\",",
         "\"omitted\":true,",
     ];
 
+    /// Where, how much is replaced, by what, and whether a member is put between others instead.
+    type Edit = (Index, usize, &'static str, bool);
+
+    fn edits() -> impl Strategy<Value = Vec<Edit>> {
+        proptest::collection::vec((any::<Index>(), 0..12_usize, proptest::sample::select(PIECES), any::<bool>()), 1..3)
+    }
+
+    fn edited(line: &Index, edits: Vec<Edit>) -> String {
+        let mut text = line.get(&ENVELOPES).clone();
+        for (at, length, piece, between_members) in edits {
+            let starts: Vec<usize> = match between_members {
+                true => text.match_indices([',', '{']).map(|(at, _)| at + 1).collect(),
+                false => (0..text.len()).filter(|at| text.is_char_boundary(*at)).collect(),
+            };
+            let Some(start) = (!starts.is_empty()).then(|| *at.get(&starts)) else { continue };
+            let length = if between_members { 0 } else { length };
+            let mut end = (start + length).min(text.len());
+            while !text.is_char_boundary(end) {
+                end += 1;
+            }
+            text.replace_range(start..end, piece);
+        }
+        text
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn whatever_is_read_in_one_pass_is_read_alike_by_the_long_way(
-            line in any::<Index>(),
-            edits in proptest::collection::vec((any::<Index>(), 0..12_usize, proptest::sample::select(PIECES), any::<bool>()), 1..3),
-        ) {
-            let mut text = line.get(&ENVELOPES).clone();
-            for (at, length, piece, between_members) in edits {
-                let starts: Vec<usize> = match between_members {
-                    true => text.match_indices([',', '{']).map(|(at, _)| at + 1).collect(),
-                    false => (0..text.len()).filter(|at| text.is_char_boundary(*at)).collect(),
-                };
-                let Some(start) = (!starts.is_empty()).then(|| *at.get(&starts)) else { continue };
-                let length = if between_members { 0 } else { length };
-                let mut end = (start + length).min(text.len());
-                while !text.is_char_boundary(end) {
-                    end += 1;
-                }
-                text.replace_range(start..end, piece);
-            }
+        fn whatever_is_read_in_one_pass_is_read_alike_by_the_long_way(line in any::<Index>(), edits in edits()) {
+            let text = edited(&line, edits);
             if let Some(parsed) = envelope::read(&text, ARRIVED_MS) {
                 prop_assert_eq!([format!("{parsed:?}")], &the_long_way(&text)[..], "{}", text);
+            }
+        }
+
+        #[test]
+        fn whatever_is_noise_by_its_head_is_so_by_the_long_way_or_malformed(line in any::<Index>(), edits in edits()) {
+            let text = edited(&line, edits);
+            if let Some(parsed) = head::envelope(text.as_bytes()) {
+                let (told, all) = (format!("{parsed:?}"), the_long_way_without_the_head(&text));
+                prop_assert!(all == [told] || all == [MALFORMED], "{:?}: {}", all, text);
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::catalogue::{self, Call};
 use crate::change;
 use crate::envelope::Sender;
 use crate::event::Event;
+use crate::head;
 use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::stamp::{Origin, Stamp};
@@ -102,6 +103,9 @@ pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, arrived_ms: i
     if json.len() > RECORD_BYTES_MAX {
         return too_large(json.as_bytes(), RECORD_BYTES_MAX);
     }
+    if let Some(noise) = head::record(json.as_bytes()) {
+        return noise;
+    }
     let head: Head<'_> = match serde_json::from_str(json) {
         Ok(head) => head,
         Err(error) if error.is_data() => return malformed(Malformed::UnexpectedShape, error.to_string()),
@@ -142,14 +146,19 @@ fn call(
     name: &str,
     error_code: Option<&Text<'_>>,
 ) -> Result<&'static Call, (Ignored, Option<&'static str>)> {
-    if source != "s3.amazonaws.com" {
-        return Err((Ignored::OtherService, None));
-    }
-    let call = catalogue::find(name).ok_or((Ignored::OtherCall, None))?;
+    let call = known(source.as_bytes(), name.as_bytes()).map_err(|reason| (reason, None))?;
     if error_code.is_some_and(|code| !code.is_empty()) {
         return Err((Ignored::FailedCall, Some(call.name)));
     }
     Ok(call)
+}
+
+/// The call, if it is one that is folded; else why not.
+pub(crate) fn known(source: &[u8], name: &[u8]) -> Result<&'static Call, Ignored> {
+    if source != b"s3.amazonaws.com" {
+        return Err(Ignored::OtherService);
+    }
+    catalogue::find(name).ok_or(Ignored::OtherCall)
 }
 
 enum Refused {
