@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::envelope::{self, Sender};
-use crate::head;
+use crate::head::{self, Head};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, REJECTED_SNAPSHOT, too_large};
 use crate::record;
 use crate::text::Text;
@@ -61,6 +61,7 @@ struct LogEvent<'a> {
 #[derive(Debug)]
 pub struct Parser {
     inflated: Vec<u8>,
+    rest: String,
     input_bytes_max: usize,
 }
 
@@ -76,7 +77,7 @@ impl Parser {
     /// than a record may.
     #[must_use]
     pub fn new(input_bytes_max: usize) -> Self {
-        Self { inflated: Vec::new(), input_bytes_max }
+        Self { inflated: Vec::new(), rest: String::new(), input_bytes_max }
     }
 
     /// Calls `visit` for every record in `bytes`, which arrived at `arrived_ms`: at least once, whatever they are.
@@ -109,8 +110,13 @@ impl Parser {
         if bytes.len() > self.input_bytes_max {
             return visit(too_large(bytes, self.input_bytes_max));
         }
-        if let Some(noise) = head::envelope(bytes) {
-            return visit(noise);
+        let by_head = match head::envelope(bytes) {
+            Some(Head::Noise(noise)) => Some(noise),
+            Some(Head::Call(beginning)) => record::judge_rest(&beginning, &mut self.rest, arrived_ms),
+            None => None,
+        };
+        if let Some(parsed) = by_head {
+            return visit(parsed);
         }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
@@ -243,6 +249,13 @@ mod tests {
 
     use super::*;
 
+    fn by_head(text: &str) -> Option<Parsed<'static>> {
+        match head::envelope(text.as_bytes())? {
+            Head::Noise(noise) => Some(noise),
+            Head::Call(beginning) => record::judge_rest(&beginning, &mut String::new(), ARRIVED_MS),
+        }
+    }
+
     const ARRIVED_MS: i64 = i64::MAX / 2;
 
     static ENVELOPES: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -267,30 +280,28 @@ mod tests {
         }
     }
 
-    /// The long way, of a text that means the same and whose head is not read: of those answers, the kinds only.
+    const MALFORMED: &str = "malformed";
+
+    /// The long way, of a text that means the same and has a space where the head has none.
     fn the_long_way_without_the_head(text: &str) -> Vec<String> {
-        let spaced = text.replace("{\"eventVersion\"", "{ \"eventVersion\"");
+        let spaced = text.replacen("\"detail\":{\"", "\"detail\":{ \"", 1);
         let mut answers = Vec::new();
         Parser::default().any_form(&spaced, ARRIVED_MS, 0, &mut |parsed| {
-            answers.push(match parsed {
-                Parsed::Event(_) => "an event".into(),
-                Parsed::Malformed { .. } => MALFORMED.into(),
-                Parsed::Ignored { .. } => format!("{parsed:?}"),
-            });
+            let is_malformed = matches!(parsed, Parsed::Malformed { .. });
+            answers.push(if is_malformed { MALFORMED.into() } else { format!("{parsed:?}") });
         });
         answers
     }
 
-    const MALFORMED: &str = "malformed";
-
     #[test]
-    fn all_noise_is_told_by_its_head_as_by_the_long_way() {
-        let noise: Vec<_> = ENVELOPES.iter().filter(|text| the_long_way(text)[0].starts_with("Ignored")).collect();
-        assert_eq!(noise.len(), 1_421);
-        for text in noise {
-            let told = head::envelope(text.as_bytes()).expect("the head is enough");
+    fn every_envelope_is_told_by_its_head_as_by_the_long_way() {
+        let mut noise = 0;
+        for text in ENVELOPES.iter() {
+            let told = by_head(text).expect("the head is enough");
+            noise += usize::from(matches!(head::envelope(text.as_bytes()), Some(Head::Noise(_))));
             assert_eq!([format!("{told:?}")], *the_long_way_without_the_head(text), "{text}");
         }
+        assert_eq!(noise, 1_421);
     }
 
     #[test]
@@ -305,33 +316,55 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_noise_is_left_to_the_long_way() {
+    fn what_only_looks_like_noise_is_none() {
         let mutation = ENVELOPES.iter().find(|text| the_long_way(text)[0].starts_with("Event")).expect("one");
-        let (service, noise) =
-            (r#""eventSource":"s3.amazonaws.com""#, r#","eventTime":"","eventSource":"ec2","eventName":"x"#);
-        let escaped = noise.replace('"', "\\\"");
-        assert!(mutation.contains(service));
+        let noise = r#","eventTime":"","eventSource":"ec2","eventName":"x"#;
+        let (identity, escaped) = (r#""userIdentity":{"#, noise.replace('"', "\\\""));
         let edits = [
-            ("another order", r#"{"version":"0","#, r#"{"#),
+            ("another order", r#"{"version":"0","#, "{"),
             ("space", r#""detail":{"#, r#""detail": {"#),
-            ("an escape in what is compared", service, r#""eventSource":"s3\u002eamazonaws.com""#),
-            ("a member in a string", r#""userIdentity":{"#, &format!(r#""userIdentity":{{"x":"}}{escaped}","#)),
-            ("a member deeper", r#""userIdentity":{"#, &format!(r#""userIdentity":{{"x":{{"y":{{}}{noise}"}},"#)),
-            (
-                "a brace in a string",
-                r#""userIdentity":{"#,
-                &format!(r#""userIdentity":{{"x":{{"y":"{{","z":{{}}{noise}"}},"#),
-            ),
-            ("a closing brace in a string", r#""userIdentity":{"#, r#""userIdentity":{"x":"}","#),
-            ("an escaped quote", r#""userIdentity":{"#, r#""userIdentity":{"x":"\\\"}","y":"\\","#),
-            ("an error of no name", r#","requestParameters""#, r#","errorCode":"","requestParameters""#),
+            ("an escape", "s3.amazonaws.com", r"s3\u002eamazonaws.com"),
+            ("a member in a string", identity, &format!(r#"{identity}"x":"}}{escaped}","#)),
+            ("a member deeper", identity, &format!(r#"{identity}"x":{{"y":{{}}{noise}"}},"#)),
+            ("a brace in a string", identity, &format!(r#"{identity}"x":{{"y":"}}","z":{{}}{noise}"}},"#)),
+            ("an escaped quote", identity, &format!(r#"{identity}"x":"\"}}{escaped}","y":"\\","#)),
+            ("an error of no name", r#""requestParameters""#, r#""errorCode":"","requestParameters""#),
+            ("no error", r#""requestParameters""#, r#""errorCode":null,"requestParameters""#),
         ];
         for (what, from, to) in edits {
             let text = mutation.replacen(from, to, 1);
             assert_ne!(text, *mutation, "{what}");
-            assert!(head::envelope(text.as_bytes()).is_none(), "{what}: {text}");
-            assert_eq!(the_long_way_without_the_head(&text), ["an event"], "{what}: {text}");
+            let by_head = by_head(&text).map(|parsed| format!("{parsed:?}"));
+            let all = the_long_way_without_the_head(&text);
+            assert!(all[0].starts_with("Event") && by_head.is_none_or(|told| [told] == *all), "{what}: {text}");
         }
+    }
+
+    #[test]
+    fn what_the_head_takes_for_a_text_is_one() {
+        let mutation = ENVELOPES.iter().find(|text| the_long_way(text)[0].starts_with("Event")).expect("one");
+        for (from, to) in [
+            ("[APN/1.0", "[APN\u{1}1.0"),
+            ("[APN/1.0", "[APN\\x1.0"),
+            (r#""AssumedRole""#, "\"\t\""),
+            ("}}}", "}},}"),
+            ("\"mfaAuthenticated\":\"false\"", "\"mfaAuthenticated\":no"),
+            (",\"requestParameters\"", ",,\"requestParameters\""),
+            (",\"requestParameters\"", ",\"eventTime\":null,\"requestParameters\""),
+        ] {
+            let text = mutation.replacen(from, to, 1);
+            assert_eq!(
+                (by_head(&text).is_none(), &*the_long_way_without_the_head(&text)),
+                (true, &[MALFORMED.into()][..]),
+                "{text}"
+            );
+        }
+        let after = format!("{mutation}}}");
+        assert!(by_head(&after).is_none() && by_head(&format!("{mutation} \r\n")).is_some());
+        assert!(
+            by_head(&mutation.replacen(":\"AWS::", ":\"ÄWS::", 1)).is_some(),
+            "beyond its beginning, a record has any text"
+        );
     }
 
     /// Pieces that make another envelope, record or form of one, or none at all.
@@ -400,11 +433,12 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_noise_by_its_head_is_so_by_the_long_way_or_malformed(line in any::<Index>(), edits in edits()) {
+        fn whatever_is_told_by_the_head_is_so_by_the_long_way(line in any::<Index>(), edits in edits()) {
             let text = edited(&line, edits);
-            if let Some(parsed) = head::envelope(text.as_bytes()) {
+            if let Some(parsed) = by_head(&text) {
+                let is_noise = matches!(parsed, Parsed::Ignored { .. });
                 let (told, all) = (format!("{parsed:?}"), the_long_way_without_the_head(&text));
-                prop_assert!(all == [told] || all == [MALFORMED], "{:?}: {}", all, text);
+                prop_assert!(all == [told] || is_noise && all == [MALFORMED], "{:?}: {}", all, text);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! One CloudTrail record: judged, and turned into an event.
 
+mod rest;
 mod whom;
 
 use std::borrow::Cow;
@@ -19,6 +20,8 @@ use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::stamp::{Origin, Stamp};
 use crate::text::Text;
+
+pub(crate) use rest::judge_rest;
 
 /// An event further than this in the future of its arrival would win over every later one: it is refused.
 const CLOCK_AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
@@ -103,7 +106,7 @@ pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, arrived_ms: i
     if json.len() > RECORD_BYTES_MAX {
         return too_large(json.as_bytes(), RECORD_BYTES_MAX);
     }
-    if let Some(noise) = head::record(json.as_bytes()) {
+    if let Some(noise) = head::noise(json.as_bytes()) {
         return noise;
     }
     let head: Head<'_> = match serde_json::from_str(json) {

@@ -16,3 +16,9 @@ impl Deref for Text<'_> {
         &self.0
     }
 }
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.into())
+    }
+}
