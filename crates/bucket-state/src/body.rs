@@ -18,8 +18,10 @@ pub struct Body(Box<str>);
 
 impl Body {
     /// Joins `parts` (keys and valid JSON texts) into one object.
-    pub(crate) fn from_parts<'a>(parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = String::from("{");
+    pub(crate) fn from_parts(parts: &[(&str, &str)]) -> Self {
+        let bytes: usize = parts.iter().map(|(key, json)| key.len() + json.len() + "\"\":,".len()).sum();
+        let mut text = String::with_capacity(bytes + "{}".len());
+        text.push('{');
         for (key, json) in parts {
             if text.len() > 1 {
                 text.push(',');

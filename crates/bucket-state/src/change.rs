@@ -36,7 +36,7 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
         }
         Effect::Put(facet, recorded) => Change::Write(facet, setting(told(parameters, recorded), BODY_BYTES_MAX)?),
         Effect::Delete(facet) => Change::Write(facet, Setting::Cleared),
-        Effect::PutById(facet, Recorded::Never) => by_id(parameters, facet, Setting::Set(Body::from_parts([]))),
+        Effect::PutById(facet, Recorded::Never) => by_id(parameters, facet, Setting::Set(Body::from_parts(&[]))),
         Effect::PutById(facet, recorded) => {
             by_id(parameters, facet, setting(told(parameters, recorded), BODY_BY_ID_BYTES_MAX)?)
         }
@@ -61,7 +61,7 @@ pub(crate) fn read(call: &Call, parameters: &Parameters<'_>, region: &str) -> Re
 /// only where they are named.
 fn create_bucket(parameters: &Parameters<'_>, region: &str) -> Result<Change, TooDeep> {
     let acl = match setting(parameters.told(ACL_HEADERS), BODY_BYTES_MAX)? {
-        Setting::Unknown(Unknown::NotRecorded) => Setting::Set(Body::from_parts([("x-amz-acl", "\"private\"")])),
+        Setting::Unknown(Unknown::NotRecorded) => Setting::Set(Body::from_parts(&[("x-amz-acl", "\"private\"")])),
         told => told,
     };
     let mut writes = vec![(Facet::Acl, acl)];
@@ -103,7 +103,7 @@ fn setting(told: Told<'_>, bytes_max: usize) -> Result<Setting, TooDeep> {
         Ok(parts) => parts,
         Err(why) => return Ok(Setting::Unknown(why)),
     };
-    let body = Body::from_parts(parts.iter().copied());
+    let body = Body::from_parts(&parts);
     if body.len() > bytes_max {
         return Ok(Setting::Unknown(Unknown::TooLarge));
     }

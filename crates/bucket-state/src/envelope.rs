@@ -1,4 +1,4 @@
-//! The common case, read in one pass: one well-formed record in an EventBridge envelope.
+//! One well-formed record in an EventBridge envelope, its members in any order, read in one pass.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

@@ -114,17 +114,26 @@ fn is_omitted(document: &str) -> bool {
     document.contains("\"omitted\"") && serde_json::from_str::<Mark>(document).is_ok_and(|mark| mark.omitted)
 }
 
-/// The text of a short value that is not empty.
+/// The text of a short value that is not empty. `json` is valid.
 pub(crate) fn small(json: &str) -> Option<String> {
     const NAME_BYTES_MAX: usize = 4 << 10;
     if json.len() > NAME_BYTES_MAX {
         return None;
     }
-    body::filled(&serde_json::from_str(json).ok()?)
+    let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).filter(|text| !text.contains('\\'));
+    match plain {
+        Some(text) => (!text.is_empty()).then(|| text.to_owned()),
+        None => body::filled(&serde_json::from_str(json).ok()?),
+    }
 }
 
-/// How deeply valid JSON is nested.
+/// How deeply valid JSON is nested, or an upper bound that is as good.
 fn depth(json: &str) -> usize {
+    // Counted at once, where the other is byte by byte: no body with so few brackets is too deep.
+    let brackets = json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if brackets <= BODY_DEPTH_MAX {
+        return brackets;
+    }
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
         match byte {
