@@ -10,6 +10,10 @@
 //! key that stands again is refused. Of what is no JSON after such a beginning, noise may be told where they refuse:
 //! noise that was cut is noise.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::envelope::API_CALL;
 use crate::parsed::{Ignored, Parsed, RECORD_BYTES_MAX};
 use crate::record;
@@ -60,7 +64,7 @@ pub(crate) fn envelope(bytes: &[u8]) -> Option<Head<'_>> {
     text.after(r#"{"version":""#)?;
     text.after(r#","id":""#)?;
     if text.after(r#","detail-type":""#)? != API_CALL.as_bytes() {
-        return Some(Head::Noise(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None }));
+        return text.noise(Ignored::NotCloudTrail, None);
     }
     // From whoever else it is, it is forged, and that must show.
     let source = text.after(r#","source":""#).filter(|source| source.starts_with(b"aws."))?;
@@ -92,7 +96,7 @@ impl<'a> Text<'a> {
         let name = self.after(r#","eventName":""#)?;
         let call = match record::known(source, name) {
             Ok(call) => call,
-            Err(reason) => return Some(Head::Noise(Parsed::Ignored { reason, call: None })),
+            Err(reason) => return self.noise(reason, None),
         };
         let region = self.after(r#","awsRegion":""#)?;
         self.after(r#","sourceIPAddress":""#)?;
@@ -100,10 +104,15 @@ impl<'a> Text<'a> {
         self.skip(",")?;
         let rest = self.0;
         if self.after(r#""errorCode":""#).is_some_and(|code| !code.is_empty()) {
-            let call = Some(call.name);
-            return Some(Head::Noise(Parsed::Ignored { reason: Ignored::FailedCall, call }));
+            return self.noise(Ignored::FailedCall, Some(call.name));
         }
         Some(Head::Call(Beginning { sender, version, identity, time, source, name, region, rest }))
+    }
+
+    /// Noise, unless another record may follow in the same text: that is malformed, and must not pass for one record.
+    fn noise(&self, reason: Ignored, call: Option<&'static str>) -> Option<Head<'a>> {
+        static NEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""eventVersion":""#));
+        NEXT.find(self.0).is_none().then_some(Head::Noise(Parsed::Ignored { reason, call }))
     }
 
     /// Most callers are assumed roles, and those are read by their known keys in half of the time.

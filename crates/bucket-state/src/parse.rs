@@ -305,6 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn records_that_follow_each_other_in_one_are_malformed_whichever_comes_first() {
+        let is_noise = |text: &&String| the_long_way(text)[0].starts_with("Ignored");
+        let noise = ENVELOPES.iter().find(is_noise).expect("one");
+        let call = ENVELOPES.iter().find(|text| !is_noise(text)).expect("one");
+        for (first, second) in [(noise, call), (noise, noise), (call, noise), (call, call)] {
+            for between in ["", "\n"] {
+                let mut kinds = Vec::new();
+                let visit = &mut |parsed: Parsed<'_>| kinds.push(matches!(parsed, Parsed::Malformed { .. }));
+                Parser::default().parse(format!("{first}{between}{second}").as_bytes(), ARRIVED_MS, visit);
+                assert_eq!(kinds, [true], "{first}{between}{second}");
+            }
+        }
+    }
+
+    #[test]
     fn noise_that_was_cut_is_noise_but_a_mutation_that_was_cut_is_malformed() {
         for text in ENVELOPES.iter().take(500) {
             let cut = &text[..text.len() - 2];
