@@ -6,7 +6,7 @@
 //! There, calls get lost, come late, land after their sender has died, or are the last that a worker does; workers stall
 //! and wake up after others have taken over; shards split and merge; clocks differ; sinks reject.
 //!
-//! A [`witness`] knows every record and looks at every step. In the end the states and the graphs must be what the plain
+//! A witness (`witness.rs`) knows every record and looks at every step. In the end the states and the graphs must be what the plain
 //! fold of all events gives, also after the last late request has landed. The same seed gives the same trace, byte for byte.
 
 mod calls;
