@@ -20,9 +20,10 @@ use crate::calls::{Calls, Weather};
 use crate::graph::{Graph, WorkerGraph};
 use crate::leases::{Table, WorkerLeases};
 use crate::planted::Planted;
+use crate::rows::Rows;
 use crate::setting::{EPOCH_MS, Setting};
 use crate::source::{Live, WorkerSource};
-use crate::store::{Rows, WorkerStore};
+use crate::store::WorkerStore;
 use crate::stream::{STREAM, Stream};
 use crate::witness::Witness;
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::calls::Weather;
 use crate::graph::{Graph, Part, part};
 use crate::leases::Table;
-use crate::store::Rows;
+use crate::rows::Rows;
 
 /// What a record says of one resource, if it says anything.
 type Told = Option<(ResourceId, ResourceState)>;

@@ -1,6 +1,7 @@
 //! The loop: read, fold, seal, save, checkpoint; and beside it, per sink, the outbox.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod telling;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::rejections::Rejections;
 use crate::stores::listed;
+use telling::Telling;
 
 /// After a stop, the last window is saved and checkpointed within this time …
 const SAVE_MAX: Duration = Duration::from_secs(4);
@@ -293,14 +295,7 @@ impl Pipeline {
     }
 
     fn telling(&self, sink: &SinkName, rejections: &Rejections) -> Telling {
-        let metrics = Arc::clone(&self.intake.metrics);
-        Telling {
-            sink: sink.to_string(),
-            metrics,
-            rejections: rejections.clone(),
-            has_stopped: AtomicBool::new(false),
-            clock: Arc::clone(&self.clock),
-        }
+        Telling::new(sink.as_str(), &self.intake.metrics, rejections, &self.clock)
     }
 
     fn metrics(&self) -> &Metrics {
@@ -320,46 +315,6 @@ fn fanned_out(metrics: &Metrics, report: &FanOutReport) {
     metrics.members_marked(report);
     if report.marked > 0 {
         tracing::info!(accounts = report.accounts, buckets = report.marked, "buckets of changed accounts marked");
-    }
-}
-
-/// Tells what an outbox does: that of one lane, where a sink has several.
-struct Telling {
-    sink: String,
-    metrics: Arc<Metrics>,
-    rejections: Rejections,
-    has_stopped: AtomicBool,
-    clock: Clock,
-}
-
-impl Telling {
-    /// Counts this lane among those that have stopped, once.
-    fn stopped(&self, stopped: bool) {
-        if self.has_stopped.swap(stopped, Ordering::Relaxed) != stopped {
-            self.metrics.lane_stopped(&self.sink, stopped);
-        }
-    }
-
-    fn tell(&self, round: Result<&EmitReport, &OutboxError>) {
-        let Self { sink, metrics, rejections, .. } = self;
-        match round {
-            Ok(report) => {
-                metrics.emitted(sink, report, (self.clock)());
-                self.stopped(false);
-                rejections.take(sink, &report.settled);
-                tracing::debug!(sink, snapshots = report.settled.len(), cleared = report.cleared, "snapshots emitted");
-            }
-            Err(error) => {
-                metrics.emission_failed(sink);
-                if error.is_denied() {
-                    self.stopped(true);
-                    tracing::error!(%error, sink, "nothing is emitted until a person mends this; it is tried again now and then");
-                } else if error.is_transient() {
-                    tracing::warn!(%error, sink, "nothing was emitted; the rows stay pending");
-                }
-                // Any other ends the outbox, and is logged there.
-            }
-        }
     }
 }
 
@@ -397,37 +352,5 @@ impl<'a> Stopping<'a> {
     async fn for_longer_than(&self, limit: Duration) {
         self.stop.cancelled().await;
         tokio::time::sleep_until(*self.since.get_or_init(Instant::now) + limit).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dead_letters::DeadLetters;
-
-    #[tokio::test]
-    async fn a_lane_that_has_stopped_is_not_hidden_by_another_that_goes_on() {
-        let metrics = Arc::new(Metrics::new(&["graph".to_owned()]));
-        let (rejections, _letters) = Rejections::start("stream", &Arc::new(DeadLetters::nowhere()), &metrics);
-        let lane = || Telling {
-            sink: "graph".into(),
-            metrics: Arc::clone(&metrics),
-            rejections: rejections.clone(),
-            has_stopped: AtomicBool::new(false),
-            clock: crate::clock::wall(),
-        };
-        let (one, other) = (lane(), lane());
-        for (lane, stopped, expected) in [
-            (&one, true, 1),
-            (&other, false, 1),
-            (&one, true, 1),
-            (&other, true, 2),
-            (&one, false, 1),
-            (&other, false, 0),
-        ] {
-            lane.stopped(stopped);
-            let line = format!("trailgraph_sink_stopped{{sink=\"graph\"}} {expected}\n");
-            assert!(metrics.render().contains(&line), "{line}");
-        }
     }
 }
