@@ -5,3 +5,4 @@ pub mod image;
 pub mod install;
 mod paths;
 pub mod servers;
+pub mod suite;
