@@ -1,8 +1,12 @@
-//! What is measured: one corpus, the same in every bench and every run.
+//! What is measured, the same in every bench and every run; with what benches of several questions share.
 
+pub mod handlers;
+pub mod measure;
+
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use bucket_state::{Deltas, Event, Parsed, Parser, ResourceId, ResourceState};
+use bucket_state::{Delta, Deltas, Event, Parsed, Parser, ResourceId, ResourceState};
 use trailgraph::generate::{Generated, Traffic};
 
 /// Events in the corpus.
@@ -48,6 +52,61 @@ pub fn windows(events_each: usize) -> Vec<Vec<(ResourceId, ResourceState)>> {
     events().chunks(events_each).map(window).collect()
 }
 
+/// Traffic for large windows: about so many buckets that all come to be, and then go on to change.
+pub fn wide() -> impl Iterator<Item = Generated> {
+    Traffic { seed: 7, events: 150_000, buckets: 6_000, ..Traffic::default() }.generate()
+}
+
+/// Traffic without end about ever new buckets.
+pub fn endless() -> impl Iterator<Item = Generated> {
+    Traffic { seed: 7, events: u64::MAX, buckets: u32::MAX, ..Traffic::default() }.generate()
+}
+
+/// A window, and what was stored before it.
+#[derive(Clone, Debug, Default)]
+pub struct Dirty {
+    /// The states of all resources that were seen before.
+    pub stored: HashMap<ResourceId, ResourceState>,
+    /// The events of the window, with the times of their arrival.
+    pub events: Vec<(Event, i64)>,
+    /// What they make of their resources.
+    pub deltas: Vec<(ResourceId, Delta)>,
+}
+
+/// The last window of the wide traffic that has this many dirty resources.
+#[must_use]
+pub fn dirty(resources: usize) -> Dirty {
+    let (mut full, mut open) = (Dirty::default(), Vec::new());
+    let mut stored: HashMap<ResourceId, ResourceState> = HashMap::new();
+    let deltas = Deltas::default();
+    for record in wide() {
+        let Some(event) = parse(&record) else { continue };
+        deltas.fold(&event, record.event_time_ms);
+        open.push((event, record.event_time_ms));
+        if deltas.len() == resources {
+            for (id, delta) in std::mem::take(&mut full.deltas) {
+                stored.entry(id).or_default().merge(delta.state);
+            }
+            full = Dirty { events: std::mem::take(&mut open), deltas: deltas.drain(), ..Dirty::default() };
+        }
+    }
+    Dirty { stored, ..full }
+}
+
+impl Dirty {
+    /// What is to be stored of the window's resources.
+    #[must_use]
+    pub fn merged(self) -> Vec<(ResourceId, ResourceState)> {
+        let Self { mut stored, deltas, .. } = self;
+        let merged = deltas.into_iter().map(|(id, delta)| {
+            let mut state = stored.remove(&id).unwrap_or_default();
+            state.merge(delta.state);
+            (id, state)
+        });
+        merged.collect()
+    }
+}
+
 /// What is stored of each bucket at the end of the corpus.
 #[must_use]
 pub fn states() -> Vec<(ResourceId, ResourceState)> {
@@ -60,7 +119,9 @@ pub fn bytes(records: &[&Generated]) -> usize {
     records.iter().map(|record| record.body.len()).sum()
 }
 
-fn parse(record: &Generated) -> Option<Event> {
+/// The event in a record that changes something.
+#[must_use]
+pub fn parse(record: &Generated) -> Option<Event> {
     let mut found = None;
     Parser::default().parse(&record.body, record.event_time_ms, &mut |parsed| {
         if let Parsed::Event(event) = parsed {

@@ -1,0 +1,79 @@
+//! Answers of Kinesis to `GetRecords`, as they come over the wire.
+
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use trailgraph::generate::Generated;
+
+/// Records in one answer: 1 MB or so, which is what a busy shard has when it is asked.
+const RECORDS: usize = 500;
+
+/// Answers, one after the other.
+pub(crate) struct Bodies {
+    pub(crate) texts: Vec<Vec<u8>>,
+    /// Records in all of them.
+    pub(crate) records: usize,
+    /// Bytes of the records.
+    pub(crate) bytes: usize,
+}
+
+/// A record as it was put.
+pub(crate) struct Record {
+    pub(crate) data: Vec<u8>,
+    pub(crate) arrived_ms: i64,
+}
+
+impl Bodies {
+    pub(crate) fn of(records: impl Iterator<Item = Generated>) -> Self {
+        let mut bodies = Self { texts: Vec::new(), records: 0, bytes: 0 };
+        let mut open = String::new();
+        for record in records {
+            open.push_str(if open.is_empty() { "{\"MillisBehindLatest\":0,\"Records\":[" } else { "," });
+            let arrived = format!("{}.{:03}", record.event_time_ms / 1_000, record.event_time_ms % 1_000);
+            write!(open, "{{\"ApproximateArrivalTimestamp\":{arrived},\"Data\":\"").expect("memory is written to");
+            STANDARD.encode_string(&record.body, &mut open);
+            let (key, number) = (&record.partition_key, bodies.records);
+            write!(open, "\",\"PartitionKey\":\"{key}\",\"SequenceNumber\":\"{number:056}\"}}").expect("as above");
+            bodies.records += 1;
+            bodies.bytes += record.body.len();
+            if bodies.records.is_multiple_of(RECORDS) {
+                bodies.close(&mut open);
+            }
+        }
+        if !open.is_empty() {
+            bodies.close(&mut open);
+        }
+        bodies
+    }
+
+    fn close(&mut self, open: &mut String) {
+        open.push_str("]}");
+        self.texts.push(std::mem::take(open).into_bytes());
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    records: Vec<Put<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Put<'a> {
+    data: &'a str,
+    approximate_arrival_timestamp: f64,
+}
+
+/// What the client library of a consumer does.
+pub(crate) fn decode(body: &[u8]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
+    let answer: Answer<'_> = serde_json::from_slice(body)?;
+    let record = |put: &Put<'_>| {
+        let arrived_ms = (put.approximate_arrival_timestamp * 1e3).round() as i64;
+        Ok(Record { data: STANDARD.decode(put.data)?, arrived_ms })
+    };
+    answer.records.iter().map(record).collect()
+}
