@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use aws_smithy_types::base64;
 use serde::Deserialize;
 use trailgraph::generate::Generated;
 
@@ -33,7 +32,7 @@ impl Bodies {
             open.push_str(if open.is_empty() { "{\"MillisBehindLatest\":0,\"Records\":[" } else { "," });
             let arrived = format!("{}.{:03}", record.event_time_ms / 1_000, record.event_time_ms % 1_000);
             write!(open, "{{\"ApproximateArrivalTimestamp\":{arrived},\"Data\":\"").expect("memory is written to");
-            STANDARD.encode_string(&record.body, &mut open);
+            open.push_str(&base64::encode(&record.body));
             let (key, number) = (&record.partition_key, bodies.records);
             write!(open, "\",\"PartitionKey\":\"{key}\",\"SequenceNumber\":\"{number:056}\"}}").expect("as above");
             bodies.records += 1;
@@ -68,12 +67,12 @@ struct Put<'a> {
     approximate_arrival_timestamp: f64,
 }
 
-/// What the client library of a consumer does.
+/// What a consumer's client does: base64 is read by the AWS SDK's own reader.
 pub(crate) fn decode(body: &[u8]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
     let answer: Answer<'_> = serde_json::from_slice(body)?;
     let record = |put: &Put<'_>| {
         let arrived_ms = (put.approximate_arrival_timestamp * 1e3).round() as i64;
-        Ok(Record { data: STANDARD.decode(put.data)?, arrived_ms })
+        Ok(Record { data: base64::decode(put.data)?, arrived_ms })
     };
     answer.records.iter().map(record).collect()
 }

@@ -14,22 +14,22 @@ use emitter::{Limits, Window};
 use trailgraph::generate::Generated;
 
 const SHARDS: usize = 8;
-const EVENTS: usize = 60_000;
+const EVENTS: usize = 120_000;
 const ROUNDS: usize = 9;
 /// Records after which a reader moves its position, as in the service.
 const READ_BATCH: usize = 100;
 
 /// How the records are dealt to shards, and what they are folded into.
-struct Arm {
+struct Arm<'a> {
     name: &'static str,
-    shards: Vec<Vec<Generated>>,
+    shards: Vec<Vec<&'a Generated>>,
     windows: usize,
 }
 
 fn main() {
     let records: Vec<Generated> = corpus::wide().take(EVENTS).collect();
     let arms = [
-        Arm { name: "1 shard", shards: vec![records.clone()], windows: 1 },
+        Arm { name: "1 shard", shards: vec![records.iter().collect()], windows: 1 },
         Arm { name: "8 shards, one window", shards: by_bucket(&records), windows: 1 },
         Arm { name: "8 shards, a window each", shards: by_bucket(&records), windows: SHARDS },
         Arm { name: "8 shards with the same buckets, one window", shards: in_turn(&records), windows: 1 },
@@ -52,7 +52,7 @@ fn main() {
     }
 }
 
-impl Arm {
+impl Arm<'_> {
     fn run(&self) -> Took {
         let limits = Limits { flush_after: Duration::MAX, flush_at: usize::MAX, dirty_max: usize::MAX };
         let windows: Vec<Window<usize>> = (0..self.windows).map(|_| Window::new(limits, 0)).collect();
@@ -68,7 +68,7 @@ impl Arm {
     }
 }
 
-fn read(records: &[Generated], window: &Window<usize>) {
+fn read(records: &[&Generated], window: &Window<usize>) {
     let mut parser = Parser::default();
     for batch in records.chunks(READ_BATCH) {
         for record in batch {
@@ -82,15 +82,15 @@ fn read(records: &[Generated], window: &Window<usize>) {
     }
 }
 
-fn by_bucket(records: &[Generated]) -> Vec<Vec<Generated>> {
+fn by_bucket(records: &[Generated]) -> Vec<Vec<&Generated>> {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
     let mut shards = vec![Vec::new(); SHARDS];
     for record in records {
-        shards[hasher.hash_one(&record.partition_key) as usize % SHARDS].push(record.clone());
+        shards[hasher.hash_one(&record.partition_key) as usize % SHARDS].push(record);
     }
     shards
 }
 
-fn in_turn(records: &[Generated]) -> Vec<Vec<Generated>> {
-    (0..SHARDS).map(|shard| records.iter().skip(shard).step_by(SHARDS).cloned().collect()).collect()
+fn in_turn(records: &[Generated]) -> Vec<Vec<&Generated>> {
+    (0..SHARDS).map(|shard| records.iter().skip(shard).step_by(SHARDS).collect()).collect()
 }
