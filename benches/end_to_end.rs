@@ -10,10 +10,10 @@ mod bodies;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bucket_state::{Delta, Deltas, Digest, Event, Kind, Parsed, Parser, ResourceId, ResourceState, belongs_to};
-use corpus::measure::{Took, median, micros_each, per, took};
+use corpus::measure::{Begun, Took, median, per, took};
 use emitter::{
     GraphSink, Limits, ListedSink, Outbox, OutboxSettings, PendingMark, Save, SinkName, SqliteFile, SqliteGraph,
     SqliteStore, StateStore, Stored, Version, Window, snapshots,
@@ -73,10 +73,11 @@ fn report(flush_at: usize, events: usize, whole: &[Took], parts: &[Took], rounds
         per(events) / wall,
         per(events) / cpu
     );
-    println!("  stage by stage ({:.2} s):   µs/event", middle(|took| took.wall, parts));
+    println!("  {:<28} µs/event  of CPU", format!("stage by stage ({:.2} s)", middle(|took| took.wall, parts)));
     for stage in Stage::ALL {
-        let each = rounds.iter().map(|stages| micros_each(stages.took[&stage], events)).collect();
-        println!("    {:<24} {:>8.2}", stage.name(), median(each));
+        let took: Vec<Took> = rounds.iter().map(|stages| stages.took[&stage]).collect();
+        let each = |of: fn(&Took) -> f64| middle(of, &took) * 1e6 / per(events);
+        println!("    {:<26} {:>8.2} {:>7.2}", stage.name(), each(|took| took.wall), each(|took| took.cpu));
     }
 }
 
@@ -161,7 +162,7 @@ impl Worker {
         stages.resources += window.len();
         for batch in window.chunks(BATCH) {
             let ids: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
-            let begun = Instant::now();
+            let begun = Begun::now();
             self.store.sinks().await?;
             let stored = self.store.load_bases(&ids).await?;
             stages.add(Stage::Load, begun);
@@ -169,7 +170,7 @@ impl Worker {
                 let pairs = batch.iter().zip(stored);
                 pairs.filter_map(|((id, delta), stored)| Merged::of(id, delta, stored, &self.graph)).collect()
             });
-            let begun = Instant::now();
+            let begun = Begun::now();
             // What was never shown need not be projected to know that it is news.
             let known: Vec<(&ResourceId, &ResourceState)> =
                 merged.iter().filter(|row| row.shown.is_some()).map(|row| (row.id, &row.state)).collect();
@@ -177,7 +178,7 @@ impl Worker {
             let digests: HashMap<ResourceId, Digest> =
                 projected.into_iter().map(|snapshot| (snapshot.resource.clone(), snapshot.digest())).collect();
             stages.add(Stage::Project, begun);
-            let begun = Instant::now();
+            let begun = Begun::now();
             let saves = merged.into_iter().map(|row| {
                 let digest = digests.get(row.id).copied();
                 row.save(digest)
@@ -186,7 +187,7 @@ impl Worker {
             self.store.save(saves).await?;
             stages.add(Stage::Save, begun);
         }
-        let begun = Instant::now();
+        let begun = Begun::now();
         self.emit().await?;
         stages.add(Stage::Emit, begun);
         Ok(())
@@ -299,19 +300,21 @@ impl Stage {
 /// How long each stage took.
 #[derive(Default)]
 struct Stages {
-    took: BTreeMap<Stage, Duration>,
+    took: BTreeMap<Stage, Took>,
     resources: usize,
 }
 
 impl Stages {
     fn time<T>(&mut self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
+        let begun = Begun::now();
         let done = work();
         self.add(stage, begun);
         done
     }
 
-    fn add(&mut self, stage: Stage, begun: Instant) {
-        *self.took.entry(stage).or_default() += begun.elapsed();
+    fn add(&mut self, stage: Stage, begun: Begun) {
+        let (sum, took) = (self.took.entry(stage).or_default(), begun.took());
+        sum.wall += took.wall;
+        sum.cpu += took.cpu;
     }
 }

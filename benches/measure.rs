@@ -23,6 +23,38 @@ pub fn took<T>(work: impl FnOnce() -> T) -> (T, Took) {
     (done, Took { wall: begun.elapsed().as_secs_f64(), cpu: cpu_seconds() - cpu })
 }
 
+/// Since when something is measured that ends no thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Begun {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { cpu: threads(), wall: Instant::now() }
+    }
+
+    /// What it took until now, to far less than a hundredth of a second.
+    #[must_use]
+    pub fn took(self) -> Took {
+        let wall = self.wall.elapsed().as_secs_f64();
+        Took { wall, cpu: threads().saturating_sub(self.cpu).as_secs_f64() }
+    }
+}
+
+/// Processor time of the threads that there are now. Those that have ended are not in it.
+fn threads() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(tasks.filter_map(nanos).sum())
+}
+
 /// Processor time of this process so far: user and system, all threads.
 ///
 /// # Panics
@@ -52,12 +84,6 @@ pub fn resident_bytes() -> usize {
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// Time for each of so many, in microseconds.
-#[must_use]
-pub fn micros_each(time: Duration, count: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / per(count)
 }
 
 /// A count to divide by.
