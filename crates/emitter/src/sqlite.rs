@@ -12,6 +12,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Two processes that make one file at once do not wait for each other by that time-out.
 const OPENING_TRIES: u32 = 100;
 const OPENING_WAIT: Duration = Duration::from_millis(50);
+const CACHE_KIB: i32 = 32 << 10;
+const CHECKPOINT_PAGES: i32 = 8_000;
 
 /// One connection to one file. Clones share it, so that the state and the graph in one file take turns here
 /// instead of polling for the file's lock.
@@ -167,6 +169,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A cleared mark in one file must not outlive the snapshot in another: every commit is on disk.
     connection.pragma_update(None, "synchronous", "full")?;
+    // Negative: KiB. What a transaction has changed must fit, or it is written to the log piece by piece and read again.
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Pages of the log after which it is copied into the file: a page that changes in each transaction is copied once.
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

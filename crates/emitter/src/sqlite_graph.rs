@@ -4,22 +4,24 @@
 //! read is shown, or a placeholder where there is none. So a removed entity that others point to becomes a
 //! placeholder, and a placeholder goes with its last edge, by construction.
 
+mod parts;
 mod read;
 
 use std::path::Path;
 
-use async_trait::async_trait;
-use bucket_state::{Digest, Entity};
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
-use serde::Serialize;
-
 use crate::row::{Generation, SinkName, Version};
 use crate::sink::{Emission, GraphSink, SinkError, Verdict};
 use crate::sqlite::SqliteFile;
+use async_trait::async_trait;
+use bucket_state::Digest;
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
+
+use parts::{Part, text};
 
 pub use read::{BucketSummary, BucketView, WholeGraph};
 
-const SCHEMA_VERSION: i64 = 1;
+/// 2 keeps the parts of a resource together.
+const SCHEMA_VERSION: i64 = 2;
 
 const TABLES: &str = "
     -- A name that no other graph has: tells this one from a file that stood here before.
@@ -32,17 +34,30 @@ const TABLES: &str = "
         digest     BLOB NOT NULL,
         provenance TEXT NOT NULL
     );
-    CREATE TABLE IF NOT EXISTS entities (key TEXT PRIMARY KEY, resource TEXT NOT NULL, properties TEXT NOT NULL);
+    -- What a resource owns lies together: it is read, compared and written together.
+    CREATE TABLE IF NOT EXISTS entities (
+        key        TEXT NOT NULL,
+        resource   TEXT NOT NULL,
+        properties TEXT NOT NULL,
+        PRIMARY KEY (resource, key)
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS relationships (
-        key        TEXT PRIMARY KEY,
+        key        TEXT NOT NULL,
         resource   TEXT NOT NULL,
         far_key    TEXT,  -- the end that another resource may own
-        properties TEXT NOT NULL
-    );
-    CREATE INDEX IF NOT EXISTS entities_of ON entities (resource);
-    CREATE INDEX IF NOT EXISTS relationships_of ON relationships (resource);
-    CREATE INDEX IF NOT EXISTS relationships_to ON relationships (far_key);
+        properties TEXT NOT NULL,
+        PRIMARY KEY (resource, key)
+    ) WITHOUT ROWID;
 ";
+
+/// Not `OR REPLACE`, which would delete and insert the row's key, too.
+const HEAD: &str = "
+    INSERT INTO heads VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (resource) DO UPDATE SET
+        generation = excluded.generation,
+        version    = excluded.version,
+        digest     = excluded.digest,
+        provenance = excluded.provenance";
 
 /// A graph in a file.
 #[derive(Clone, Debug)]
@@ -58,7 +73,9 @@ impl SqliteGraph {
     /// # Errors
     /// One line that names the path and the mend.
     pub fn open(file: SqliteFile, name: SinkName) -> Result<Self, String> {
-        file.prepare("graph", SCHEMA_VERSION, TABLES)?;
+        if file.prepare("graph", SCHEMA_VERSION, TABLES)? < SCHEMA_VERSION {
+            file.migrate("graph", SCHEMA_VERSION, parts::bring_together)?;
+        }
         let instance = || -> rusqlite::Result<String> {
             let connection = file.lock();
             let new = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
@@ -147,23 +164,19 @@ struct Prepared {
     version: Version,
     digest: Digest,
     provenance: String,
-    entities: Vec<(String, String)>,
-    relationships: Vec<(String, Option<String>, String)>,
+    entities: Vec<Part>,
+    relationships: Vec<Part>,
 }
 
 impl Prepared {
     fn new(Emission { version, snapshot, digest }: &Emission) -> Self {
-        let entity = |entity: &Entity| (entity.key().to_owned(), text(&entity.0));
-        let relationships = snapshot.relationships.iter();
         Self {
             resource: snapshot.resource.as_str().to_owned(),
             version: *version,
             digest: *digest,
             provenance: text(&snapshot.provenance),
-            entities: snapshot.entities.iter().map(entity).collect(),
-            relationships: relationships
-                .map(|edge| (edge.key().to_owned(), edge.far_key().map(str::to_owned), text(&edge.properties)))
-                .collect(),
+            entities: snapshot.entities.iter().map(Part::of_entity).collect(),
+            relationships: snapshot.relationships.iter().map(Part::of_relationship).collect(),
         }
     }
 
@@ -188,30 +201,18 @@ impl Prepared {
             }
             unchanged = digest == self.digest;
         }
-        let mut upsert = transaction.prepare_cached("INSERT OR REPLACE INTO heads VALUES (?1, ?2, ?3, ?4, ?5)")?;
-        upsert.execute((&self.resource, generation, self.version.cast_signed(), self.digest, &self.provenance))?;
+        transaction.prepare_cached(HEAD)?.execute((
+            &self.resource,
+            generation,
+            self.version.cast_signed(),
+            self.digest,
+            &self.provenance,
+        ))?;
         if unchanged {
             return Ok(Ok(Verdict::Unchanged));
         }
-        self.write(transaction)?;
+        parts::ENTITIES.replace(transaction, &self.resource, &self.entities)?;
+        parts::RELATIONSHIPS.replace(transaction, &self.resource, &self.relationships)?;
         Ok(Ok(Verdict::Applied))
     }
-
-    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        transaction.prepare_cached("DELETE FROM entities WHERE resource = ?1")?.execute([&self.resource])?;
-        transaction.prepare_cached("DELETE FROM relationships WHERE resource = ?1")?.execute([&self.resource])?;
-        let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO entities VALUES (?1, ?2, ?3)")?;
-        for (key, properties) in &self.entities {
-            insert.execute((key, &self.resource, properties))?;
-        }
-        let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO relationships VALUES (?1, ?2, ?3, ?4)")?;
-        for (key, far_key, properties) in &self.relationships {
-            insert.execute((key, &self.resource, far_key, properties))?;
-        }
-        Ok(())
-    }
-}
-
-fn text(part: &impl Serialize) -> String {
-    serde_json::to_string(part).expect("parts of a snapshot have string keys")
 }

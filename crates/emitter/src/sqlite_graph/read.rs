@@ -97,7 +97,7 @@ impl SqliteGraph {
             let mut graph = whole(&transaction)?;
             let mut query = transaction.prepare(
                 "SELECT resource, provenance FROM heads
-                 WHERE EXISTS (SELECT 1 FROM entities WHERE key = heads.resource)",
+                 WHERE EXISTS (SELECT 1 FROM entities WHERE resource = heads.resource AND key = heads.resource)",
             )?;
             graph.provenance = query.query_map([], keyed)?.collect::<rusqlite::Result<_>>()?;
             Ok(graph)
