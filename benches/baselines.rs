@@ -97,7 +97,7 @@ fn pass(encoded: &[(String, i64)]) -> Fallible<Deltas> {
     for (data, arrived_ms) in encoded {
         parser.parse(&base64::decode(data)?, *arrived_ms, &mut |parsed| {
             if let Parsed::Event(event) = parsed {
-                deltas.fold(&event, *arrived_ms);
+                deltas.fold(event, *arrived_ms);
             }
         });
     }

@@ -46,7 +46,7 @@ pub fn events() -> Vec<(Event, i64)> {
 pub fn windows(events_each: usize) -> Vec<Vec<(ResourceId, ResourceState)>> {
     let window = |events: &[(Event, i64)]| {
         let deltas = Deltas::default();
-        events.iter().for_each(|(event, arrived_ms)| deltas.fold(event, *arrived_ms));
+        events.iter().for_each(|(event, arrived_ms)| deltas.fold(event.clone(), *arrived_ms));
         deltas.drain().into_iter().map(|(id, delta)| (id, delta.state)).collect()
     };
     events().chunks(events_each).map(window).collect()
@@ -81,7 +81,7 @@ pub fn dirty(resources: usize) -> Dirty {
     let deltas = Deltas::default();
     for record in wide() {
         let Some(event) = parse(&record) else { continue };
-        deltas.fold(&event, record.event_time_ms);
+        deltas.fold(event.clone(), record.event_time_ms);
         open.push((event, record.event_time_ms));
         if deltas.len() == resources {
             for (id, delta) in std::mem::take(&mut full.deltas) {

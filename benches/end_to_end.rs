@@ -114,7 +114,7 @@ impl Worker {
             for record in &records {
                 parser.parse(&record.data, record.arrived_ms, &mut |parsed| {
                     if let Parsed::Event(event) = parsed {
-                        self.window.fold(&event, record.arrived_ms);
+                        self.window.fold(event, record.arrived_ms);
                     }
                 });
                 if self.window.dirty() >= self.flush_at {
@@ -144,9 +144,9 @@ impl Worker {
         for body in &bodies.texts {
             let records = stages.time(Stage::Decode, || bodies::decode(body))?;
             let events = stages.time(Stage::Parse, || parse(&mut parser, &records));
-            let mut left = events.as_slice();
-            while !left.is_empty() {
-                left = stages.time(Stage::Fold, || fold_until(&deltas, self.flush_at, left));
+            let mut left = events.into_iter();
+            while left.len() > 0 {
+                stages.time(Stage::Fold, || fold_until(&deltas, self.flush_at, &mut left));
                 if deltas.len() >= self.flush_at {
                     self.flush_apart(&deltas, &mut stages).await?;
                 }
@@ -245,15 +245,14 @@ fn parse(parser: &mut Parser, records: &[Record]) -> Vec<(Event, i64)> {
     events
 }
 
-/// Folds until so many resources are dirty; gives what is left.
-fn fold_until<'a>(deltas: &Deltas, flush_at: usize, events: &'a [(Event, i64)]) -> &'a [(Event, i64)] {
-    for (place, (event, arrived_ms)) in events.iter().enumerate() {
-        deltas.fold(event, *arrived_ms);
+/// Folds until so many resources are dirty, or nothing is left.
+fn fold_until(deltas: &Deltas, flush_at: usize, events: &mut impl Iterator<Item = (Event, i64)>) {
+    for (event, arrived_ms) in events {
+        deltas.fold(event, arrived_ms);
         if deltas.len() >= flush_at {
-            return &events[place + 1..];
+            return;
         }
     }
-    &[]
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

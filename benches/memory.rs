@@ -58,8 +58,7 @@ fn dirty_resources() -> Vec<(ResourceId, Delta)> {
         };
         parsed.add(&before);
         let before = ALLOCATOR.stats();
-        deltas.fold(&event, record.event_time_ms);
-        drop(event);
+        deltas.fold(event, record.event_time_ms);
         folded.add(&before);
     }
     let resident = resident_bytes() - resident;
@@ -242,7 +241,7 @@ fn alike_buckets() {
                 let record = record(number, second, call, parameters);
                 let before = ALLOCATOR.stats();
                 if let Some(event) = parse(&mut parser, &record) {
-                    deltas.fold(&event, record.event_time_ms);
+                    deltas.fold(event, record.event_time_ms);
                 }
                 counts.add(&before);
             }

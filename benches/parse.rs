@@ -38,7 +38,7 @@ fn all_traffic_into_deltas(bencher: Bencher<'_, '_>) {
         for record in &records {
             parser.parse(&record.body, record.event_time_ms, &mut |parsed| {
                 if let Parsed::Event(event) = parsed {
-                    deltas.fold(&event, record.event_time_ms);
+                    deltas.fold(event, record.event_time_ms);
                 }
             });
         }

@@ -74,7 +74,7 @@ fn read(records: &[&Generated], window: &Window<usize>) {
         for record in batch {
             parser.parse(&record.body, record.event_time_ms, &mut |parsed| {
                 if let Parsed::Event(event) = parsed {
-                    window.fold(&event, record.event_time_ms);
+                    window.fold(event, record.event_time_ms);
                 }
             });
         }

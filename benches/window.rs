@@ -21,7 +21,7 @@ fn seal(bencher: Bencher<'_, '_>, resources: usize) {
     let filled = || {
         let limits = Limits { flush_after: Duration::MAX, flush_at: usize::MAX, dirty_max: usize::MAX };
         let window = Window::new(limits, 0_usize);
-        events.iter().for_each(|(event, arrived_ms)| window.fold(event, *arrived_ms));
+        events.iter().for_each(|(event, arrived_ms)| window.fold(event.clone(), *arrived_ms));
         window
     };
     bencher

@@ -39,7 +39,7 @@ pub fn check(input: &[u8]) {
 
 fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> States {
     let mut states = States::new();
-    events.into_iter().for_each(|event| states.entry(event.resource.clone()).or_default().fold(event));
+    events.into_iter().for_each(|event| states.entry(event.resource.clone()).or_default().fold(event.clone()));
     states
 }
 

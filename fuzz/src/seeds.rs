@@ -98,7 +98,7 @@ fn lines(records: &[Value]) -> Vec<u8> {
 fn states((name, records): (&String, &Vec<Value>)) -> Vec<Seed> {
     let mut states: BTreeMap<String, ResourceState> = BTreeMap::new();
     let events = records.iter().flat_map(|record| answers::events(record.to_string().as_bytes()));
-    let fold = |event: Event| states.entry(event.resource.name().to_owned()).or_default().fold(&event);
+    let fold = |event: Event| states.entry(event.resource.name().to_owned()).or_default().fold(event);
     events.for_each(fold);
     states.into_iter().map(|(resource, state)| (format!("{name}-{resource}"), state.encode())).collect()
 }

@@ -21,16 +21,16 @@ pub struct Delta {
 }
 
 impl Delta {
-    fn of(event: &Event, arrived_ms: i64) -> Self {
+    fn of(event: Event, arrived_ms: i64) -> Self {
         let happened_ms = event.origin.stamp.happened_ms();
         Self { state: ResourceState::of(event), events: 1, arrived_ms, happened_ms }
     }
 
-    fn fold(&mut self, event: &Event, arrived_ms: i64) {
-        self.state.fold(event);
+    fn fold(&mut self, event: Event, arrived_ms: i64) {
         self.events += 1;
         self.arrived_ms = self.arrived_ms.min(arrived_ms);
         self.happened_ms = self.happened_ms.min(event.origin.stamp.happened_ms());
+        self.state.fold(event);
     }
 }
 
@@ -41,7 +41,7 @@ pub struct Deltas(DashMap<ResourceId, Delta, RandomState>);
 
 impl Deltas {
     /// Joins one event that arrived at `arrived_ms`.
-    pub fn fold(&self, event: &Event, arrived_ms: i64) {
+    pub fn fold(&self, event: Event, arrived_ms: i64) {
         match self.0.entry(event.resource.clone()) {
             Entry::Occupied(mut entry) => entry.get_mut().fold(event, arrived_ms),
             Entry::Vacant(entry) => {

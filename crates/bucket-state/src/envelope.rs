@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 use crate::parsed::{Parsed, RECORD_BYTES_MAX};
 use crate::record::{self, Record, shown};
 use crate::text::Text;
+use crate::texts::Texts;
 
 /// EventBridge writes its envelope's few short members first, and the detail last.
 const TYPE_STANDS_WITHIN_BYTES: usize = 512;
@@ -76,7 +77,7 @@ struct Envelope<'a> {
 
 /// What the only record in `text` turned out to be. Whatever is unusual or wrong is left to the long way, which
 /// can tell what it is; where both answer, they answer alike.
-pub(crate) fn read(text: &str, arrived_ms: i64) -> Option<Parsed<'static>> {
+pub(crate) fn read(text: &str, texts: &mut Texts, arrived_ms: i64) -> Option<Parsed<'static>> {
     let start = &text.as_bytes()[..text.len().min(TYPE_STANDS_WITHIN_BYTES)];
     let key = b"\"detail-type\"";
     if text.len() > RECORD_BYTES_MAX || !start.windows(key.len()).any(|window| window == key) {
@@ -102,5 +103,5 @@ pub(crate) fn read(text: &str, arrived_ms: i64) -> Option<Parsed<'static>> {
     if &*detail_type != API_CALL || sender.is_foreign().is_some() || others.iter().any(Option::is_some) {
         return None;
     }
-    record::judge(&detail, &sender, arrived_ms)
+    record::judge(&detail, &sender, texts, arrived_ms)
 }

@@ -17,11 +17,11 @@ pub struct Event {
     /// When, by whom, and the event's identity.
     pub origin: Arc<Origin>,
     /// The Region that the resource lives in; of an account, where the call was made.
-    pub region: Box<str>,
+    pub region: Arc<str>,
     /// The account that owns the resource, where the record tells.
     pub owner: Option<Owner>,
     /// The account whose trail this record came from.
-    pub recipient: Box<str>,
+    pub recipient: Arc<str>,
     /// What changed.
     pub change: Change,
 }
@@ -34,7 +34,7 @@ pub struct Owner {
     pub named: bool,
     /// Twelve digits.
     #[serde(rename = "a")]
-    pub account: Box<str>,
+    pub account: Arc<str>,
 }
 
 /// What a call did.

@@ -1,8 +1,8 @@
 //! Parts of a facet that are written one by one: single tags by key, configurations by id.
 
-use std::collections::btree_map::{self, Entry};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use litemap::{Entry, LiteMap};
 use serde::{Deserialize, Serialize};
 
 use crate::register::{Register, Setting};
@@ -20,20 +20,20 @@ pub(crate) type Ids = Keyed<Setting, IDS_MAX>;
 /// The registers with the greatest seconds, by key, live and dead alike; at most `MAX`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent, bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
-pub(crate) struct Keyed<V, const MAX: usize>(BTreeMap<Box<str>, Register<V>>);
+pub(crate) struct Keyed<V, const MAX: usize>(LiteMap<Box<str>, Register<V>>);
 
 impl<V, const MAX: usize> Default for Keyed<V, MAX> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(LiteMap::new())
     }
 }
 
 impl<V, const MAX: usize> IntoIterator for Keyed<V, MAX> {
     type Item = (Box<str>, Register<V>);
-    type IntoIter = btree_map::IntoIter<Box<str>, Register<V>>;
+    type IntoIter = std::vec::IntoIter<(Box<str>, Register<V>)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.into_tuple_vec().into_iter()
     }
 }
 

@@ -53,7 +53,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// A text that is not empty, of whatever type it was turned into; nothing where it is larger than any name.
-    pub(crate) fn filled(&self, key: &str) -> Option<String> {
+    pub(crate) fn filled(&self, key: &str) -> Option<Cow<'a, str>> {
         small(self.get(key)?)
     }
 
@@ -115,15 +115,15 @@ fn is_omitted(document: &str) -> bool {
 }
 
 /// The text of a short value that is not empty. `json` is valid.
-pub(crate) fn small(json: &str) -> Option<String> {
+pub(crate) fn small(json: &str) -> Option<Cow<'_, str>> {
     const NAME_BYTES_MAX: usize = 4 << 10;
     if json.len() > NAME_BYTES_MAX {
         return None;
     }
     let plain = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).filter(|text| !text.contains('\\'));
     match plain {
-        Some(text) => (!text.is_empty()).then(|| text.to_owned()),
-        None => body::filled(&serde_json::from_str(json).ok()?),
+        Some(text) => (!text.is_empty()).then_some(Cow::Borrowed(text)),
+        None => body::filled(&serde_json::from_str(json).ok()?).map(Cow::Owned),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::head::{self, Head};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, REJECTED_SNAPSHOT, too_large};
 use crate::record;
 use crate::text::Text;
+use crate::texts::Texts;
 
 /// Dead letters wrap what they hold, and a hand-edited one may wrap another.
 const WRAPPERS_MAX: usize = 4;
@@ -65,6 +66,7 @@ struct LogEvent<'a> {
 pub struct Parser {
     inflated: Vec<u8>,
     rest: String,
+    texts: Texts,
     input_bytes_max: usize,
 }
 
@@ -80,7 +82,7 @@ impl Parser {
     /// than a record may.
     #[must_use]
     pub fn new(input_bytes_max: usize) -> Self {
-        Self { inflated: Vec::new(), rest: String::new(), input_bytes_max }
+        Self { inflated: Vec::new(), rest: String::new(), texts: Texts::default(), input_bytes_max }
     }
 
     /// Calls `visit` for every record in `bytes`, which arrived at `arrived_ms`: at least once, whatever they are.
@@ -115,7 +117,7 @@ impl Parser {
         }
         let by_head = match head::envelope(bytes) {
             Some(Head::Noise(noise)) => Some(noise),
-            Some(Head::Call(beginning)) => record::judge_rest(&beginning, &mut self.rest, arrived_ms),
+            Some(Head::Call(beginning)) => record::judge_rest(&beginning, &mut self.rest, &mut self.texts, arrived_ms),
             None => None,
         };
         if let Some(parsed) = by_head {
@@ -126,7 +128,7 @@ impl Parser {
             Err(error) => return visit(malformed(Malformed::NotUtf8, error.to_string())),
         };
         let text = text.trim_start_matches('\u{feff}');
-        match envelope::read(text, arrived_ms) {
+        match envelope::read(text, &mut self.texts, arrived_ms) {
             Some(parsed) => visit(parsed),
             None => self.any_form(text, arrived_ms, wrappers, visit),
         }
@@ -163,7 +165,7 @@ impl Parser {
                 return visit(malformed(Malformed::Forged, fault));
             }
             return match shape.detail {
-                Some(detail) => match record::read(detail.get(), Some(&sender), arrived_ms) {
+                Some(detail) => match record::read(detail.get(), Some(&sender), &mut self.texts, arrived_ms) {
                     // With its envelope: when it is replayed, its sender is to be told again.
                     Parsed::Malformed { reason, message, .. } => visit(malformed(reason, message)),
                     parsed => visit(parsed),
@@ -176,11 +178,11 @@ impl Parser {
             };
         }
         if shape.event_name.is_some() {
-            return visit(record::read(text, None, arrived_ms));
+            return visit(record::read(text, None, &mut self.texts, arrived_ms));
         }
         if let Some(records) = &shape.records {
             for record in records {
-                visit(record::read(record.get(), None, arrived_ms));
+                visit(record::read(record.get(), None, &mut self.texts, arrived_ms));
             }
             if records.is_empty() {
                 visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });
@@ -190,7 +192,7 @@ impl Parser {
         if let Some(kind) = &shape.message_type {
             let messages = shape.log_events.as_deref().filter(|_| &**kind == "DATA_MESSAGE").unwrap_or_default();
             for log in messages {
-                visit(record::read(&log.message, None, arrived_ms));
+                visit(record::read(&log.message, None, &mut self.texts, arrived_ms));
             }
             if messages.is_empty() {
                 visit(Parsed::Ignored { reason: Ignored::NotCloudTrail, call: None });

@@ -1,11 +1,13 @@
 //! Where each facet's value comes from: shown, but not a part of the graph.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::Level;
 use crate::catalogue::{CREATION, Facet};
+use crate::event_id::EventId;
 use crate::living::{Known, Living};
 use crate::register::Unknown;
 use crate::stamp::Origin;
@@ -19,11 +21,11 @@ pub struct Provenance {
     /// `event`, `default` or `unknown`.
     pub source: Cow<'static, str>,
     /// The event that wrote it last.
-    pub event_id: Option<Box<str>>,
+    pub event_id: Option<EventId>,
     /// When, in milliseconds since 1970.
     pub event_time: Option<i64>,
     /// By whom.
-    pub actor: Option<Box<str>>,
+    pub actor: Option<Arc<str>>,
     /// Whether CloudTrail's times leave open that this was the last write.
     pub contested: bool,
     /// Why the value is unknown although an event has spoken of it.

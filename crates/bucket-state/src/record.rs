@@ -20,6 +20,7 @@ use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed, Parsed, RECORD_BYTES_MAX, too_large};
 use crate::stamp::{Origin, Stamp};
 use crate::text::Text;
+use crate::texts::Texts;
 
 pub(crate) use rest::judge_rest;
 
@@ -101,7 +102,7 @@ struct AdditionalData<'a> {
 }
 
 /// Judges one record, that `sender` sent where it came in an envelope. `json` is the record's own text.
-pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, arrived_ms: i64) -> Parsed<'a> {
+pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, texts: &mut Texts, arrived_ms: i64) -> Parsed<'a> {
     let malformed = |reason, message: String| Parsed::Malformed { reason, message, data: json.as_bytes() };
     if json.len() > RECORD_BYTES_MAX {
         return too_large(json.as_bytes(), RECORD_BYTES_MAX);
@@ -123,7 +124,7 @@ pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, arrived_ms: i
         Ok(record) => record,
         Err(error) => return malformed(Malformed::UnexpectedShape, error.to_string()),
     };
-    match record.event(call, sender, arrived_ms) {
+    match record.event(call, sender, texts, arrived_ms) {
         Ok(event) => Parsed::Event(event),
         Err(Refused::Ignored(reason)) => Parsed::Ignored { reason, call: Some(call.name) },
         Err(Refused::Malformed(reason, message)) => malformed(reason, message),
@@ -131,12 +132,17 @@ pub(crate) fn read<'a>(json: &'a str, sender: Option<&Sender<'_>>, arrived_ms: i
 }
 
 /// Judges a record that was read already; nothing where it is malformed, which takes the record's text to report.
-pub(crate) fn judge(record: &Record<'_>, sender: &Sender<'_>, arrived_ms: i64) -> Option<Parsed<'static>> {
+pub(crate) fn judge(
+    record: &Record<'_>,
+    sender: &Sender<'_>,
+    texts: &mut Texts,
+    arrived_ms: i64,
+) -> Option<Parsed<'static>> {
     let call = match call(&record.event_source, &record.event_name, record.error_code.as_ref()) {
         Ok(call) => call,
         Err((reason, call)) => return Some(Parsed::Ignored { reason, call }),
     };
-    match record.event(call, Some(sender), arrived_ms) {
+    match record.event(call, Some(sender), texts, arrived_ms) {
         Ok(event) => Some(Parsed::Event(event)),
         Err(Refused::Ignored(reason)) => Some(Parsed::Ignored { reason, call: Some(call.name) }),
         Err(Refused::Malformed(..)) => None,
@@ -176,7 +182,13 @@ impl From<parameters::TooDeep> for Refused {
 }
 
 impl Record<'_> {
-    fn event(&self, call: &'static Call, sender: Option<&Sender<'_>>, arrived_ms: i64) -> Result<Event, Refused> {
+    fn event(
+        &self,
+        call: &'static Call,
+        sender: Option<&Sender<'_>>,
+        texts: &mut Texts,
+        arrived_ms: i64,
+    ) -> Result<Event, Refused> {
         let recipient = self.recipient_account_id.as_deref().unwrap_or_default();
         if let Some(fault) = sender.and_then(|sender| sender.contradicts(recipient, &self.aws_region)) {
             return Err(Refused::Malformed(Malformed::Forged, fault));
@@ -184,23 +196,27 @@ impl Record<'_> {
         let stamp = self.stamp(arrived_ms)?;
         let none = Parameters::default();
         let parameters = self.request_parameters.as_ref().unwrap_or(&none);
-        let region = self.region(call, parameters)?;
-        let (resource, owner) = self.whom(call, parameters, &region)?;
+        let region = self.region(call, parameters, texts)?;
+        let (resource, owner) = self.whom(call, parameters, &region, texts)?;
         let change = change::read(call, parameters, &region)?;
-        let origin = Origin { stamp, actor: self.actor()?, event_id: self.event_id.as_ref().into() };
+        let origin = Origin {
+            stamp,
+            actor: self.actor()?.map(|actor| texts.share(actor)),
+            event_id: self.event_id.as_ref().into(),
+        };
         Ok(Event {
             owner,
             resource,
             name: call.name,
             origin: Arc::new(origin),
             region,
-            recipient: recipient.into(),
+            recipient: texts.share(recipient),
             change,
         })
     }
 
     /// The caller, or the service or principal that stands in its place.
-    fn actor(&self) -> Result<Option<Box<str>>, Refused> {
+    fn actor(&self) -> Result<Option<&str>, Refused> {
         let Some(user) = &self.user_identity else { return Ok(None) };
         let names = [
             ("userIdentity.arn", &user.arn),
@@ -208,8 +224,7 @@ impl Record<'_> {
             ("userIdentity.principalId", &user.principal_id),
         ];
         let actor = names.into_iter().find_map(|(field, name)| Some((field, name.as_deref()?)));
-        let actor = actor.map(|(field, name)| bounded(field, name, ACTOR_BYTES_MAX)).transpose()?;
-        Ok(actor.map(Into::into))
+        actor.map(|(field, name)| bounded(field, name, ACTOR_BYTES_MAX)).transpose()
     }
 
     /// What the copies of one cross-account call have in common.

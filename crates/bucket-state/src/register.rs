@@ -1,13 +1,13 @@
 //! One value, the last write of which wins, and whether "last" was decidable.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use litemap::{Entry, LiteMap};
 use serde::{Deserialize, Serialize};
 
 use crate::body::Body;
+use crate::event_id::EventId;
 use crate::stamp::Origin;
 
 /// Why the value of a facet is not known although an event has spoken of it.
@@ -54,17 +54,17 @@ pub(crate) struct Register<V> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Tie {
     #[serde(rename = "l")]
-    least: Box<str>,
+    least: EventId,
     #[serde(rename = "g")]
-    greatest: Box<str>,
+    greatest: EventId,
     /// Whether any event lacked milliseconds.
     #[serde(rename = "n")]
     lacked: bool,
     /// The least and greatest identity at the greatest millisecond.
     #[serde(rename = "p")]
-    last_least: Box<str>,
+    last_least: EventId,
     #[serde(rename = "q")]
-    last_greatest: Box<str>,
+    last_greatest: EventId,
 }
 
 impl Tie {
@@ -182,7 +182,7 @@ pub(crate) fn merge_option<V: Ord>(into: &mut Option<Register<V>>, other: Option
 }
 
 /// Joins a register into a map of them; tells whether that changed it.
-pub(crate) fn merge_entry<K: Ord, V: Ord>(map: &mut BTreeMap<K, Register<V>>, key: K, other: Register<V>) -> bool {
+pub(crate) fn merge_entry<K: Ord, V: Ord>(map: &mut LiteMap<K, Register<V>>, key: K, other: Register<V>) -> bool {
     match map.entry(key) {
         Entry::Occupied(mut entry) => entry.get_mut().merge(other),
         Entry::Vacant(entry) => {

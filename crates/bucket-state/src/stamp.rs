@@ -1,6 +1,10 @@
 //! When a change happened, as exactly as CloudTrail tells.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::event_id::EventId;
 
 /// The order of changes: by second, then millisecond (absent before any), then identity.
 ///
@@ -15,7 +19,7 @@ pub struct Stamp {
     pub millis: Option<i64>,
     /// `sharedEventID` where present, else `eventID`: the copies of one cross-account call share it.
     #[serde(rename = "i")]
-    pub identity: Box<str>,
+    pub identity: EventId,
 }
 
 impl Stamp {
@@ -37,8 +41,8 @@ pub struct Origin {
     pub stamp: Stamp,
     /// Who: the caller's ARN, or the service or principal that stands in its place.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Box<str>>,
+    pub actor: Option<Arc<str>>,
     /// `eventID` of this copy.
     #[serde(rename = "e")]
-    pub event_id: Box<str>,
+    pub event_id: EventId,
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use litemap::LiteMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::catalogue::Facet;
 use crate::creations::Creations;
@@ -29,10 +30,12 @@ pub struct ResourceState {
     /// Creations since.
     pub(crate) creations: Creations,
     pub(crate) owner: Option<Register<Owner>>,
-    pub(crate) region: Option<Register<Box<str>>>,
-    pub(crate) facets: BTreeMap<Facet, Register<Setting>>,
+    pub(crate) region: Option<Register<Arc<str>>>,
+    #[serde(serialize_with = "by_name")]
+    pub(crate) facets: LiteMap<Facet, Register<Setting>>,
     /// Configurations by id, of the facets that have several.
-    pub(crate) ids: BTreeMap<Facet, Ids>,
+    #[serde(serialize_with = "by_name")]
+    pub(crate) ids: LiteMap<Facet, Ids>,
     /// Single tags since the whole set was written.
     pub(crate) tags: Tags,
     /// For each earlier schema version that wrote this state: the last second of what it had seen. Until then, nobody
@@ -44,52 +47,49 @@ pub struct ResourceState {
 impl ResourceState {
     /// The state after one event and nothing else.
     #[must_use]
-    pub(crate) fn of(event: &Event) -> Self {
+    pub(crate) fn of(event: Event) -> Self {
         let mut state = Self::default();
         state.fold(event);
         state
     }
 
     /// Joins one event.
-    pub fn fold(&mut self, event: &Event) {
-        let origin = &event.origin;
-        let mark = || Some(Register::new(Arc::clone(origin), ()));
-        merge_option(&mut self.region, Some(Register::new(Arc::clone(origin), event.region.clone())));
-        let owner = event.owner.clone().map(|owner| Register::new(Arc::clone(origin), owner));
-        merge_option(&mut self.owner, owner);
-        match &event.change {
+    pub fn fold(&mut self, event: Event) {
+        let Event { origin, region, owner, change, .. } = event;
+        let mark = || Some(Register::new(Arc::clone(&origin), ()));
+        merge_option(&mut self.region, Some(Register::new(Arc::clone(&origin), region)));
+        merge_option(&mut self.owner, owner.map(|owner| Register::new(Arc::clone(&origin), owner)));
+        match &change {
             Change::Delete => merge_option(&mut self.deleted, mark()),
             _ => merge_option(&mut self.touched, mark()),
         };
-        match &event.change {
+        match change {
             Change::Delete => {}
             Change::Create { writes, proves_new } => {
-                if *proves_new {
+                if proves_new {
                     merge_option(&mut self.born, mark());
                 }
-                self.creations.add(Arc::clone(origin));
+                self.creations.add(Arc::clone(&origin));
                 for (facet, setting) in writes {
-                    self.write(*facet, origin, setting);
+                    self.write(facet, &origin, setting);
                 }
             }
-            Change::Write(facet, setting) => self.write(*facet, origin, setting),
+            Change::Write(facet, setting) => self.write(facet, &origin, setting),
             Change::WriteById(facet, id, setting) => {
-                let register = Register::new(Arc::clone(origin), setting.clone());
-                self.ids.entry(*facet).or_default().merge([(id.clone(), register)]);
+                let register = Register::new(Arc::clone(&origin), setting);
+                self.ids.entry(facet).or_default().merge([(id, register)]);
             }
             Change::Tags(tags) => {
-                let tag = |TagChange { key, value }: &TagChange| {
-                    (key.clone(), Register::new(Arc::clone(origin), value.clone()))
-                };
-                self.tags.merge(tags.iter().map(tag));
+                let tag = |TagChange { key, value }| (key, Register::new(Arc::clone(&origin), value));
+                self.tags.merge(tags.into_iter().map(tag));
             }
         }
         self.forget_before(self.beginning_second());
         self.tags.forget_before(self.reset_second());
     }
 
-    fn write(&mut self, facet: Facet, origin: &Arc<Origin>, setting: &Setting) {
-        merge_entry(&mut self.facets, facet, Register::new(Arc::clone(origin), setting.clone()));
+    fn write(&mut self, facet: Facet, origin: &Arc<Origin>, setting: Setting) {
+        merge_entry(&mut self.facets, facet, Register::new(Arc::clone(origin), setting));
     }
 
     /// Joins another state of the same resource; tells whether that changed anything.
@@ -149,10 +149,15 @@ impl ResourceState {
         let before = self.facets.len();
         self.facets.retain(|_, register| register.second() >= beginning);
         let mut forgot = self.creations.forget_before(beginning) | (self.facets.len() != before);
-        for ids in self.ids.values_mut() {
+        for (_, ids) in self.ids.iter_mut() {
             forgot |= ids.forget_before(beginning);
         }
         self.ids.retain(|_, ids| !ids.is_empty());
         forgot
     }
+}
+
+/// As an object, which a sorted vector is by itself only where its keys are texts.
+fn by_name<V: Serialize, S: Serializer>(map: &LiteMap<Facet, V>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(map.iter())
 }

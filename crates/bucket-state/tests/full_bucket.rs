@@ -154,7 +154,7 @@ fn a_bucket_with_everything_is_exported_as_the_model_says() {
 fn a_bucket_that_was_stored_under_schema_version_2_shows_the_same() {
     let (stored, mut folded) = (ResourceState::decode(STORED).expect("an earlier version"), ResourceState::default());
     let events = story().iter().map(event).collect::<Vec<_>>();
-    events.iter().filter(|event| event.resource.as_str() == LEDGER).for_each(|event| folded.fold(event));
+    events.iter().filter(|event| event.resource.as_str() == LEDGER).for_each(|event| folded.fold(event.clone()));
     assert_eq!(stored, folded);
     let id = ResourceId::from(LEDGER);
     assert_eq!(project(&id, &stored, AccountLevel::Silent), project(&id, &folded, AccountLevel::Silent));

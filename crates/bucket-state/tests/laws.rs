@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use bucket_state::AccountLevel::{Silent, Told};
 use bucket_state::{
-    Change, Digest, Event, Facet, Origin, Owner, Parser, ResourceId, ResourceState, Setting, Stamp, TagChange,
+    Change, Digest, Event, EventId, Facet, Origin, Owner, Parser, ResourceId, ResourceState, Setting, Stamp, TagChange,
     account_of, project, supported,
 };
 use proptest::prelude::*;
@@ -78,10 +78,11 @@ fn history_with(
             let fresh = || Stamp {
                 second,
                 millis: millis.map(|millis| second * 1_000 + millis),
-                identity: format!("{:02}", (number * 7) % identities).into(),
+                identity: format!("{:02}", (number * 7) % identities).as_str().into(),
             };
             let stamp = previous.unwrap_or_else(fresh);
-            let origin = Origin { stamp, actor: actor.map(Into::into), event_id: format!("event-{number}").into() };
+            let origin =
+                Origin { stamp, actor: actor.map(Into::into), event_id: format!("event-{number}").as_str().into() };
             let owner = owner.map(|(named, account)| Owner { named, account: account.into() });
             // An access point's and an account's own key tells whose it is.
             let owner = if call.resource.account_id().is_some() { call.owner.clone() } else { owner };
@@ -102,7 +103,7 @@ fn history_of_a_bucket() -> impl Strategy<Value = Vec<Event>> {
 
 /// A creation or a change of single tags, numbered.
 fn numbered(number: usize, second: i64, change: Change) -> Event {
-    let identity: Box<str> = format!("event-{number:04}").into();
+    let identity = EventId::from(format!("event-{number:04}").as_str());
     let stamp = Stamp { second, millis: None, identity: identity.clone() };
     Event {
         resource: ResourceId::bucket("us-east-1", "ledger"),
@@ -137,7 +138,7 @@ fn overflowing_history() -> impl Strategy<Value = Vec<Event>> {
 
 fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> ResourceState {
     let mut state = ResourceState::default();
-    events.into_iter().for_each(|event| state.fold(event));
+    events.into_iter().for_each(|event| state.fold(event.clone()));
     state
 }
 
@@ -152,7 +153,7 @@ type World = BTreeMap<ResourceId, ResourceState>;
 
 fn folded<'a>(events: impl IntoIterator<Item = &'a Event>) -> World {
     let mut world = World::new();
-    events.into_iter().for_each(|event| world.entry(event.resource.clone()).or_default().fold(event));
+    events.into_iter().for_each(|event| world.entry(event.resource.clone()).or_default().fold(event.clone()));
     world
 }
 

@@ -201,7 +201,7 @@ fn a_bucket_of_another_partition_is_connected_within_it() {
     let calls = [("PutBucketPolicy", policy), ("PutBucketLogging", logging), ("PutBucketEncryption", encryption)];
     let mut state = bucket_state::ResourceState::default();
     for (second, (call, parameters)) in (1_u8..).zip(calls) {
-        state.fold(&event(&china(at(second.into(), call, parameters))));
+        state.fold(event(&china(at(second.into(), call, parameters))));
     }
     let snapshot = bucket_state::project(&"arn:aws-cn:s3:::ledger".into(), &state, bucket_state::AccountLevel::Silent);
     let keys: Vec<&str> = snapshot.relationships.iter().map(bucket_state::Relationship::key).collect();

@@ -121,7 +121,12 @@ fn the_identity_is_the_shared_one_where_there_is_one() {
     let cases = [(Value::Null, "event-1"), (json!(""), "event-1"), (json!("shared-1"), "shared-1")];
     for (shared, expected) in cases {
         let event = event(&with(record("DeleteBucket", json!({})), json!({"sharedEventID": shared})));
-        assert_eq!((&*event.origin.stamp.identity, &*event.origin.event_id), (expected, "event-1"), "{shared}");
+        let bucket_state::Origin { stamp, event_id, .. } = &*event.origin;
+        assert_eq!(
+            (stamp.identity.to_string(), event_id.to_string()),
+            (expected.to_owned(), "event-1".to_owned()),
+            "{shared}"
+        );
     }
 }
 

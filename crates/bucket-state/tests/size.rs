@@ -62,7 +62,7 @@ fn the_largest_state_is_read_back_as_it_was() {
     let mut state = ResourceState::default();
     // All in one second and each twice, so that every register is tied.
     for (number, call) in calls.iter().chain(&calls).enumerate() {
-        state.fold(&event(&longest(number, call.clone())));
+        state.fold(event(&longest(number, call.clone())));
     }
     let bytes = serde_json::to_vec(&state).expect("a state is JSON").len();
     println!("the largest state: {} MiB", bytes >> 20);

@@ -32,8 +32,8 @@ fn a_state_of_schema_version_1_is_read_and_goes_on() {
     assert_eq!(shown(&state, &names), expected);
     assert_eq!(shown(&state, &["contestedFacets"]), json!({"contestedFacets": ["versioning"]}));
 
-    state.fold(&event(&at(7.0, "PutBucketInventoryConfiguration", sample("PutBucketInventoryConfiguration"))));
-    state.fold(&event(&at(8.0, "DeleteBucketPolicy", json!({}))));
+    state.fold(event(&at(7.0, "PutBucketInventoryConfiguration", sample("PutBucketInventoryConfiguration"))));
+    state.fold(event(&at(8.0, "DeleteBucketPolicy", json!({}))));
     let state = ResourceState::decode(&state.encode()).expect("just written");
     assert_eq!(
         shown(&state, &["inventoryEnabled", "policyPublic"]),
@@ -53,11 +53,23 @@ fn what_an_earlier_build_may_have_passed_over_has_no_default() {
     let state_now = ResourceState::decode(&state.encode()).expect("just written");
     assert_eq!(shown(&state_now, &names), expected, "it is not forgotten with the next write");
 
-    state.fold(&event(&at(50.0, "DeleteBucketOwnershipControls", json!({}))));
+    state.fold(event(&at(50.0, "DeleteBucketOwnershipControls", json!({}))));
     assert_eq!(shown(&state, &["public", "websiteEnabled"]), json!({"public": true, "websiteEnabled": null}));
-    state.fold(&event(&at(51.0, "DeleteBucket", json!({}))));
-    state.fold(&event(&at(52.0, "CreateBucket", json!({}))));
+    state.fold(event(&at(51.0, "DeleteBucket", json!({}))));
+    state.fold(event(&at(52.0, "CreateBucket", json!({}))));
     assert_eq!(shown(&state, &["public", "websiteEnabled"]), json!({"public": false, "websiteEnabled": false}));
+}
+
+#[test]
+fn facets_are_stored_by_their_names_whatever_holds_them_in_memory() {
+    let mut state = ResourceState::default();
+    for call in ["PutBucketPolicy", "PutBucketInventoryConfiguration", "TagResource"] {
+        state.fold(event(&at(1.0, call, sample(call))));
+    }
+    let json = serde_json::to_value(&state).expect("a state is JSON");
+    for (member, key) in [("facets", "policy"), ("ids", "inventory"), ("tags", "team")] {
+        assert!(json[member][key].is_object(), "{member} has no {key}: {}", json[member]);
+    }
 }
 
 #[test]
@@ -144,7 +156,7 @@ fn terraform(number: u64) -> ResourceState {
             "userIdentity": {"arn": actor}, "resources": null,
         });
         let record = with(record(call, with(parameters, json!({"bucketName": bucket}))), members);
-        state.fold(&event(&record));
+        state.fold(event(&record));
     }
     state
 }
@@ -168,7 +180,7 @@ fn ten_thousand_changes_of_tags_leave_a_state_as_small_as_the_thousand_that_are_
             let record = record("TagResource", json!({"resource": LEDGER, "TagResourceRequest": {"Tags": tag}}));
             let time =
                 format!("2026-02-{:02}T{:02}:{minute:02}:{second:02}Z", 1 + number / 86_400, number / 3_600 % 24);
-            state.fold(&event(&with(record, json!({"eventTime": time, "eventID": format!("event-{number}")}))));
+            state.fold(event(&with(record, json!({"eventTime": time, "eventID": format!("event-{number}")}))));
         }
         state.encode().len()
     };

@@ -2,7 +2,7 @@
 
 mod support;
 
-use bucket_state::{Parsed, Parser, ResourceId, ResourceState, Snapshot, supported};
+use bucket_state::{Parsed, Parser, ResourceState, Snapshot, supported};
 use serde_json::{Value, json};
 
 use support::samples::{ALL_USERS, sample};
@@ -66,8 +66,8 @@ fn a_value_of_the_wrong_type_anywhere_is_counted_and_never_a_panic() {
                     let Parsed::Event(event) = parsed else { return others += 1 };
                     events += 1;
                     let mut state = ResourceState::default();
-                    state.fold(&event);
-                    let id = ResourceId::from(event.resource.as_str());
+                    let id = event.resource.clone();
+                    state.fold(event);
                     let snapshot = bucket_state::project(&id, &state, bucket_state::AccountLevel::Silent);
                     assert_eq!(misshapen(&snapshot), [""; 0], "{pointer} of {}", call.name);
                 });

@@ -56,7 +56,7 @@ impl<C: Clone> Window<C> {
     }
 
     /// Folds one event that arrived at `arrived_ms`.
-    pub fn fold(&self, event: &Event, arrived_ms: i64) {
+    pub fn fold(&self, event: Event, arrived_ms: i64) {
         self.deltas.fold(event, arrived_ms);
     }
 

@@ -169,7 +169,7 @@ async fn what_a_store_did_not_take_at_once_is_counted_once() {
     let shaky = disturbed(&world, Before::Failure);
     let tied = [logging("app", 2, "a"), logging("app", 2, "b")].map(|mut event| {
         let mut origin = (*event.origin).clone();
-        origin.stamp.identity = format!("{:?}", event.change).into();
+        origin.stamp.identity = format!("{:?}", event.change).as_str().into();
         event.origin = Arc::new(origin);
         event
     });

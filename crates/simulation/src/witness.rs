@@ -49,7 +49,7 @@ pub(crate) fn told(body: &[u8], arrived_ms: i64) -> Option<Event> {
 
 fn state_of(event: &Event) -> ResourceState {
     let mut state = ResourceState::default();
-    state.fold(event);
+    state.fold(event.clone());
     state
 }
 
@@ -161,7 +161,7 @@ impl Witness {
     /// What a planted fault does to the state of a bucket.
     pub(crate) fn store_a_default(&self, id: &ResourceId, state: &mut ResourceState) {
         if id.kind() == Kind::Bucket {
-            state.fold(&self.default);
+            state.fold(self.default.clone());
         }
     }
 

@@ -130,7 +130,7 @@ impl Intake {
         letters: &mut Vec<(Malformed, DeadLetter)>,
     ) {
         parser.parse(&record.data, record.arrived_ms, &mut |parsed| match parsed {
-            Parsed::Event(event) => self.fold_event(admitted, &event, record.arrived_ms),
+            Parsed::Event(event) => self.fold_event(admitted, event, record.arrived_ms),
             Parsed::Ignored { reason, call } => self.metrics.event_ignored(call, reason.as_str()),
             Parsed::Malformed { reason, message, data } => {
                 let (data, arrived_at) = DeadLetter::encode(data, record.arrived_ms);
@@ -151,15 +151,15 @@ impl Intake {
         });
     }
 
-    fn fold_event(&self, admitted: &Admitted, event: &Event, arrived_ms: i64) {
-        let happened_ms = event.origin.stamp.happened_ms();
-        if !admitted.admits(event, arrived_ms) {
-            self.senders.refused(event);
+    fn fold_event(&self, admitted: &Admitted, event: Event, arrived_ms: i64) {
+        let (call, happened_ms) = (event.name, event.origin.stamp.happened_ms());
+        if !admitted.admits(&event, arrived_ms) {
+            self.senders.refused(&event);
         } else if self.until_ms.is_some_and(|until_ms| happened_ms > until_ms) {
-            self.metrics.event_ignored(Some(event.name), AFTER_UNTIL);
+            self.metrics.event_ignored(Some(call), AFTER_UNTIL);
         } else {
             self.window.fold(event, arrived_ms);
-            self.metrics.event_applied(event.name, happened_ms, arrived_ms);
+            self.metrics.event_applied(call, happened_ms, arrived_ms);
         }
     }
 

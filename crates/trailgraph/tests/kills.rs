@@ -39,7 +39,7 @@ impl Covered {
                 Parser::default().parse(body, i64::MAX / 2, &mut |parsed| {
                     if let Parsed::Event(event) = parsed {
                         let Event { resource, .. } = &event;
-                        self.states.entry(resource.clone()).or_default().fold(&event);
+                        self.states.entry(resource.clone()).or_default().fold(event);
                     }
                 });
             }

@@ -10,7 +10,7 @@ use super::*;
 fn by_head(text: &str) -> Option<Parsed<'static>> {
     match head::envelope(text.as_bytes())? {
         Head::Noise(noise) => Some(noise),
-        Head::Call(beginning) => record::judge_rest(&beginning, &mut String::new(), ARRIVED_MS),
+        Head::Call(beginning) => record::judge_rest(&beginning, &mut String::new(), &mut Texts::default(), ARRIVED_MS),
     }
 }
 
@@ -33,7 +33,7 @@ fn the_long_way(text: &str) -> Vec<String> {
 fn every_envelope_is_read_in_one_pass_as_by_the_long_way() {
     assert_eq!(ENVELOPES.len(), 5_000);
     for text in ENVELOPES.iter() {
-        let parsed = envelope::read(text, ARRIVED_MS).expect("one pass is enough");
+        let parsed = envelope::read(text, &mut Texts::default(), ARRIVED_MS).expect("one pass is enough");
         assert_eq!([format!("{parsed:?}")], *the_long_way(text), "{text}");
     }
 }
@@ -200,7 +200,7 @@ proptest! {
     #[test]
     fn whatever_is_read_in_one_pass_is_read_alike_by_the_long_way(line in any::<Index>(), edits in edits()) {
         let text = edited(&line, edits);
-        if let Some(parsed) = envelope::read(&text, ARRIVED_MS) {
+        if let Some(parsed) = envelope::read(&text, &mut Texts::default(), ARRIVED_MS) {
             prop_assert_eq!([format!("{parsed:?}")], &the_long_way(&text)[..], "{}", text);
         }
     }

@@ -12,6 +12,7 @@ use crate::head::{Beginning, Identity};
 use crate::parameters::Parameters;
 use crate::parsed::Parsed;
 use crate::text::Text;
+use crate::texts::Texts;
 
 /// What is read of a record after its beginning, in which each of the others stands already.
 #[derive(Deserialize)]
@@ -50,7 +51,12 @@ fn twice<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
 
 /// Judges a record in an envelope by its beginning and its rest, which is copied to `buffer`; nothing where it takes the
 /// long way to tell.
-pub(crate) fn judge_rest(beginning: &Beginning<'_>, buffer: &mut String, arrived_ms: i64) -> Option<Parsed<'static>> {
+pub(crate) fn judge_rest(
+    beginning: &Beginning<'_>,
+    buffer: &mut String,
+    texts: &mut Texts,
+    arrived_ms: i64,
+) -> Option<Parsed<'static>> {
     let text = |bytes| std::str::from_utf8(bytes).ok();
     let envelope_ends = |rest: &str| Some(rest.trim_end_matches([' ', '\t', '\n', '\r']).strip_suffix('}')?.len());
     let rest = text(beginning.rest)?;
@@ -88,5 +94,5 @@ pub(crate) fn judge_rest(beginning: &Beginning<'_>, buffer: &mut String, arrived
         account: Some(text(sender.account)?),
         region: Some(text(sender.region)?),
     };
-    judge(&record, &sender, arrived_ms)
+    judge(&record, &sender, texts, arrived_ms)
 }

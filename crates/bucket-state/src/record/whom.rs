@@ -1,5 +1,7 @@
 //! Whom a record concerns: the bucket, the account or the access point, and who owns it.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::{REGION_BYTES_MAX, Record, Refused, bounded, shown};
@@ -11,6 +13,7 @@ use crate::parameters::{self, Parameters};
 use crate::parsed::{Ignored, Malformed};
 use crate::resource::{Kind, ResourceId, is_account};
 use crate::text::Text;
+use crate::texts::Texts;
 
 /// A record names a bucket, and perhaps some more.
 const RESOURCES_BYTES_MAX: usize = 64 << 10;
@@ -32,6 +35,7 @@ impl Record<'_> {
         call: &Call,
         parameters: &Parameters<'_>,
         region: &str,
+        texts: &mut Texts,
     ) -> Result<(ResourceId, Option<Owner>), Refused> {
         let resources = self.resources()?;
         let of_type = |kind: &str| resources.iter().find(|resource| resource.kind.as_deref() == Some(kind));
@@ -42,24 +46,30 @@ impl Record<'_> {
             Kind::AccessPoint => self.access_point(call, parameters, arn_of("AWS::S3::AccessPoint"), region)?,
         };
         let owner = match resource.account_id() {
-            Some(account) => Some(Owner { named: true, account: account.into() }),
+            Some(account) => Some((true, account)),
             None => self.owner(call, of_type("AWS::S3::Bucket")),
         };
+        let owner = owner.map(|(named, account)| Owner { named, account: texts.share(account) });
         Ok((resource, owner))
     }
 
     /// Where the bucket lives: where its creation asked for, else where the call was made.
-    pub(super) fn region(&self, call: &Call, parameters: &Parameters<'_>) -> Result<Box<str>, Refused> {
+    pub(super) fn region(
+        &self,
+        call: &Call,
+        parameters: &Parameters<'_>,
+        texts: &mut Texts,
+    ) -> Result<Arc<str>, Refused> {
         let creates = call.effect == Effect::CreateBucket;
         let told = if creates { parameters.document(CREATION_ROOT) } else { Ok(Vec::new()) };
         let configuration = parameters::parsed(&told.unwrap_or_default())?;
         let constraint = body::filled(&configuration["LocationConstraint"]);
-        match constraint.as_deref() {
+        let region = match constraint.as_deref() {
             Some("EU") => Ok("eu-west-1"),
             Some(constraint) => bounded("LocationConstraint", constraint, REGION_BYTES_MAX),
             None => bounded("awsRegion", &self.aws_region, REGION_BYTES_MAX),
-        }
-        .map(Into::into)
+        };
+        region.map(|region| texts.share(region))
     }
 
     fn resources(&self) -> Result<Vec<Resource<'_>>, Refused> {
@@ -105,18 +115,18 @@ impl Record<'_> {
             .ok_or_else(|| no_resource("name of an access point of a known account and Region", &name))
     }
 
-    /// The owning account. A record without resources was delivered to the owner, unless it may be the caller's copy of
+    /// The owning account, and whether it is named. A record without resources was delivered to the owner, unless it may be the caller's copy of
     /// a cross-account call; creating makes the caller the owner.
-    fn owner(&self, call: &Call, bucket: Option<&Resource<'_>>) -> Option<Owner> {
+    fn owner<'a>(&'a self, call: &Call, bucket: Option<&'a Resource<'_>>) -> Option<(bool, &'a str)> {
         if let Some(bucket) = bucket {
             let account = bucket.account_id.as_deref().filter(|account| is_account(account))?;
-            return Some(Owner { named: true, account: account.into() });
+            return Some((true, account));
         }
         if self.shared().is_some() && call.effect != Effect::CreateBucket {
             return None;
         }
         let account = self.recipient_account_id.as_deref().filter(|account| is_account(account))?;
-        Some(Owner { named: false, account: account.into() })
+        Some((false, account))
     }
 }
 
@@ -125,7 +135,7 @@ impl Record<'_> {
 fn bucket(call: &Call, parameters: &Parameters<'_>, arn: Option<&str>, region: &str) -> Result<ResourceId, Refused> {
     let by_arn = |arn: &str| ResourceId::of_bucket_arn(arn).ok_or_else(|| no_resource("ARN of a bucket", arn));
     let tags_single = matches!(call.effect, Effect::TagResource | Effect::UntagResource);
-    let tagged = parameters.filled("resource").filter(|_| tags_single);
+    let tagged = tags_single.then(|| parameters.filled("resource")).flatten();
     if tagged.as_ref().is_some_and(|arn| !arn.contains(":s3:::")) {
         return Err(Refused::Ignored(Ignored::OtherResource));
     }

@@ -181,7 +181,7 @@ fn shown(id: &ResourceId, events: &[Event]) -> Snapshot {
 
 fn fold(id: &ResourceId, events: &[Event]) -> ResourceState {
     let mut state = ResourceState::default();
-    events.iter().filter(|event| event.resource == *id).for_each(|event| state.fold(event));
+    events.iter().filter(|event| event.resource == *id).for_each(|event| state.fold(event.clone()));
     state
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn measure(buckets: usize) {
 async fn save(store: &dyn StateStore, events: impl Iterator<Item = Event>) {
     let limits = Limits { flush_after: Duration::from_secs(5), flush_at: usize::MAX, dirty_max: usize::MAX };
     let window = Window::new(limits, 0);
-    events.for_each(|event| window.fold(&event, 1));
+    events.for_each(|event| window.fold(event, 1));
     let saved = window.seal().save(store, || 1).await.unwrap();
     saved.checkpoint(async |_| Ok::<_, Infallible>(())).await.unwrap();
 }

@@ -85,7 +85,7 @@ fn events(version: u64, number: usize) -> Vec<Event> {
 
 fn emission(version: u64, number: usize) -> Emission {
     let mut state = ResourceState::default();
-    events(version, number).iter().for_each(|event| state.fold(event));
+    events(version, number).iter().for_each(|event| state.fold(event.clone()));
     let id = ResourceId::bucket("eu-west-1", &format!("bucket-{number:06}"));
     Emission::new(version, project(&id, &state, AccountLevel::Silent))
 }

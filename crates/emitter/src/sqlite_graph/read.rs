@@ -70,7 +70,7 @@ impl BucketSummary {
         let has_a_say = |entry: &Provenance| of_account(entry) && entry.source == "event";
         if let Some(entry) = provenance.into_iter().find(has_a_say).filter(|entry| entry.event_time > self.updated_on) {
             self.updated_on = entry.event_time;
-            self.updated_by = entry.actor.map(String::from);
+            self.updated_by = entry.actor.as_deref().map(str::to_owned);
         }
         self
     }

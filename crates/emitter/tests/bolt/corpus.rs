@@ -27,8 +27,8 @@ pub(crate) fn lives(seed: u64, buckets: usize, moments: usize) -> Vec<Vec<Snapsh
                 let calls = supported();
                 let call = random.choice(calls).expect("there are calls").name;
                 for event in events(name, call, second) {
-                    states.entry(event.resource.clone()).or_default().fold(&event);
-                    touched.push(event.resource);
+                    touched.push(event.resource.clone());
+                    states.entry(event.resource.clone()).or_default().fold(event);
                 }
             }
         }

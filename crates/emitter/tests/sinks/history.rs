@@ -42,7 +42,7 @@ fn sold(event: Event, rng: &mut Rng) -> Event {
 /// Each is an event of its own, even where two tell the same.
 fn told_apart(mut event: Event, number: usize) -> Event {
     let mut origin = (*event.origin).clone();
-    origin.stamp.identity = format!("{}-{number}", origin.stamp.identity).into();
+    origin.stamp.identity = format!("{}-{number}", origin.stamp.identity).as_str().into();
     event.origin = origin.into();
     event
 }

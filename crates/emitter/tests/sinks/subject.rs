@@ -52,7 +52,7 @@ impl Shown {
     /// What all of these events make, folded plainly.
     pub(crate) fn of_events(events: &[Event], subject: &dyn Subject) -> Self {
         let mut states: BTreeMap<ResourceId, ResourceState> = BTreeMap::new();
-        events.iter().for_each(|event| states.entry(event.resource.clone()).or_default().fold(event));
+        events.iter().for_each(|event| states.entry(event.resource.clone()).or_default().fold(event.clone()));
         let mut shown = Self::default();
         for (id, state) in &states {
             let owner = account_of(id, state).and_then(|owner| states.get_key_value(&owner));

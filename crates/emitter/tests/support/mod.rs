@@ -50,7 +50,7 @@ pub(crate) fn delete(bucket: &str, second: u32) -> Event {
 
 pub(crate) fn state(events: &[Event]) -> ResourceState {
     let mut state = ResourceState::default();
-    events.iter().for_each(|event| state.fold(event));
+    events.iter().for_each(|event| state.fold(event.clone()));
     state
 }
 
@@ -131,7 +131,7 @@ impl World {
 pub(crate) fn sealed(events: &[Event], cut: u64) -> Sealed<u64> {
     let limits = Limits { flush_after: Duration::from_secs(5), flush_at: 1_000, dirty_max: 1_000 };
     let window = Window::new(limits, 0);
-    events.iter().for_each(|event| window.fold(event, NOW));
+    events.iter().for_each(|event| window.fold(event.clone(), NOW));
     window.advance(false, |position| *position = cut);
     window.seal()
 }
