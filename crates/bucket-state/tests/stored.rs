@@ -67,7 +67,7 @@ fn facets_are_stored_by_their_names_whatever_holds_them_in_memory() {
         state.fold(event(&at(1.0, call, sample(call))));
     }
     let json = serde_json::to_value(&state).expect("a state is JSON");
-    for (member, key) in [("facets", "policy"), ("ids", "inventory"), ("tags", "team")] {
+    for (member, key) in [("facets", "policy"), ("ids", "inventory"), ("tags", "stage")] {
         assert!(json[member][key].is_object(), "{member} has no {key}: {}", json[member]);
     }
 }

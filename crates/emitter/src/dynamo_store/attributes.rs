@@ -1,6 +1,6 @@
 //! A row as attributes of its item.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bucket_state::ResourceId;
@@ -78,7 +78,7 @@ fn written_parts(parts: &Parts) -> AttributeValue {
 }
 
 /// The marks of a row, or of its entry in the index.
-pub(super) fn read_marks(item: &Item) -> Result<BTreeMap<SinkName, SinkMark>, StoreError> {
+pub(super) fn read_marks(item: &Item) -> Result<LiteMap<SinkName, SinkMark>, StoreError> {
     let marks = needed(map(item, name::MARKS), item, name::MARKS)?;
     let read = |(sink, mark): (&String, &AttributeValue)| {
         let mark = needed(mark.as_m().ok().and_then(read_mark), item, name::MARKS)?;
@@ -110,7 +110,7 @@ const FIRST: [&str; 3] = ["since", "arrived", "happened"];
 /// Left out where they are the same: most rows are shown before they are saved again.
 const LAST: [&str; 3] = ["last_since", "last_arrived", "last_happened"];
 
-fn written_marks(marks: &BTreeMap<SinkName, SinkMark>) -> Item {
+fn written_marks(marks: &LiteMap<SinkName, SinkMark>) -> Item {
     let written =
         |(name, mark): (&SinkName, &SinkMark)| (name.as_str().to_owned(), AttributeValue::M(written_mark(mark)));
     marks.iter().map(written).collect()

@@ -166,7 +166,7 @@ mod tests {
         let mark = |since_ms| PendingMark { since_ms, arrived_ms: since_ms, happened_ms: since_ms };
         let waiting = since_ms.map(|at| Waiting { mark: mark(at), last: mark(at), worker: "me".into() });
         let marks = [(SinkName::from("graph"), SinkMark { waiting, ..SinkMark::default() })];
-        Record { version, marks: marks.into(), ..Record::default() }
+        Record { version, marks: marks.into_iter().collect(), ..Record::default() }
     }
 
     fn waiting(own: &Own) -> (Vec<i64>, bool) {

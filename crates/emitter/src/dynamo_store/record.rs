@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bucket_state::{DecodeError, ResourceId, ResourceState};
 use flate2::Crc;
+use litemap::LiteMap;
 
 use super::listing::{Entry, Listing};
 use crate::row::{Mark, PendingMark, Row, SinkName, Stored, Version};
@@ -24,7 +25,7 @@ pub(super) struct Record {
     pub(super) state: Option<Kept>,
     /// The account of which this is listed as a member for sure.
     pub(super) account: Option<ResourceId>,
-    pub(super) marks: BTreeMap<SinkName, SinkMark>,
+    pub(super) marks: LiteMap<SinkName, SinkMark>,
 }
 
 /// Where an encoded state is.

@@ -6,8 +6,8 @@ use bucket_state::ResourceId;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::record::{Kept, Record};
-use crate::row::Version;
+use super::record::{Kept, Record, SinkMark};
+use crate::row::{SinkName, Version};
 
 /// What a window loads must be known still when it is saved, else every save reads once more.
 const BYTES_LEAST: usize = 4 << 20;
@@ -32,9 +32,9 @@ struct Bytes;
 
 impl Weighter<ResourceId, Arc<Record>> for Bytes {
     fn weight(&self, resource: &ResourceId, record: &Arc<Record>) -> u64 {
-        // What maps and counters take besides.
-        const ROW: usize = 200;
-        const MARK: usize = 250;
+        // The record, its two texts, its counters, and its place in the cache.
+        const ROW: usize = 500;
+        const MARK: usize = size_of::<(SinkName, SinkMark)>();
         let state = match &record.state {
             Some(Kept::Here(bytes)) => bytes.len(),
             Some(Kept::Apart(_)) | None => 0,
