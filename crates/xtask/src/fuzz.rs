@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +13,17 @@ use crate::install::require;
 use crate::paths::{target_dir, workspace};
 
 /// Each target with the greatest number of bytes of its inputs.
-const TARGETS: [(&str, u32); 3] = [("parse", 8 << 10), ("parse_fold_project", 16 << 10), ("decode", 16 << 10)];
+const TARGETS: [(&str, u32); 6] = [
+    ("parse", 8 << 10),
+    ("parse_fold_project", 16 << 10),
+    ("decode", 16 << 10),
+    ("aggregate", 4 << 10),
+    ("lease_row", 4 << 10),
+    ("permit", 2 << 10),
+];
+
+/// So many run at a time.
+const AT_ONCE: usize = 2;
 
 const SECONDS: u32 = 60;
 /// An input that takes longer is a fault.
@@ -60,10 +72,10 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Fuzzes one target after the other, or runs one on a single input.
+/// Fuzzes every target or one, or runs one on a single input.
 ///
 /// # Errors
-/// Fails when they cannot be built, and at the first crash, saying where its input lies and how to run it again.
+/// Fails when they cannot be built, and when one has failed, saying where its input lies and how to run it again.
 pub fn run(plan: &Plan<'_>) -> Result<()> {
     require("c++", "g++")?;
     let host = host()?;
@@ -83,17 +95,32 @@ pub fn run(plan: &Plan<'_>) -> Result<()> {
         bail!("the fuzz targets could not be built ({status})");
     }
     let programs = built.join(host).join("release");
-    for (target, bytes_max) in TARGETS {
-        if plan.target.is_some_and(|wanted| wanted != target) {
-            continue;
-        }
-        let mut program = Command::new(programs.join(target));
-        match plan.input {
-            Some(input) => once(program.arg(input), target, input)?,
-            None => fuzz(program.args([format!("-max_len={bytes_max}")]), target, plan.seconds)?,
-        }
+    if let (Some(target), Some(input)) = (plan.target, plan.input) {
+        return once(Command::new(programs.join(target)).arg(input), target, input);
     }
-    Ok(())
+    let wanted = TARGETS.iter().filter(|(target, _)| plan.target.is_none_or(|wanted| wanted == *target));
+    let (waiting, faults) = (Mutex::new(wanted), Mutex::new(Vec::new()));
+    let next = || lock(&waiting).next();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((target, bytes_max)) = next() {
+                    let mut program = Command::new(programs.join(target));
+                    let fuzzed = fuzz(program.arg(format!("-max_len={bytes_max}")), target, plan.seconds);
+                    lock(&faults).extend(fuzzed.err().map(|fault| format!("{fault:#}")));
+                }
+            });
+        }
+    });
+    let faults = lock(&faults);
+    match faults.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", faults.join("\n")),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes the seeds and the dictionary anew, from the samples of the tests.
@@ -147,12 +174,15 @@ fn fuzz(program: &mut Command, target: &str, seconds: u32) -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("run {target}"))?;
+    // Shown whole, for others run beside it.
+    let mut told = format!("{target}:\n");
     if let Some(report) = running.stderr.take() {
         BufReader::new(report).split(b'\n').map_while(Result::ok).filter(|line| tells(line)).for_each(|line| {
-            println!("  {}", String::from_utf8_lossy(&line));
+            told += &format!("  {}\n", String::from_utf8_lossy(&line));
         });
     }
     let status = running.wait().with_context(|| format!("wait for {target}"))?;
+    print!("{told}");
     if status.success() {
         return Ok(());
     }

@@ -13,8 +13,9 @@ const USAGE: &str = "usage: cargo xtask <command>
             (needs prometheus) and documentation tests; or only the programs with NAME in their name, as in
             emitter/sinks
   fuzz [--seconds N] [TARGET [INPUT]]
-            feed the parser and the fold with mutated records: each target (parse, parse_fold_project, decode) for
-            N seconds, or one of them, or one input that made it fail (needs a C++ compiler)
+            feed what reads foreign bytes with mutated ones: each target (parse, parse_fold_project, decode, aggregate,
+            lease_row, permit) for N seconds, two at a time, or one of them, or one input that made it fail (needs a C++
+            compiler)
   image --program FILE DIR
             assemble the root filesystem of the container image in DIR, from a program that was built
   fuzz-seeds
