@@ -189,6 +189,7 @@ fn rows() -> Vec<Seed> {
             })),
         ),
         ("wrong-type", row(json!({"leaseCounter": {"S": "4"}, "checkpoint": {"NULL": true}}))),
+        ("other-stream-of-a-long-name", row(json!({"stream": {"S": "x".repeat(1_000)}}))),
         ("other-stream", row(json!({"stream": {"S": "other"}}))),
         (
             "of-several-streams",

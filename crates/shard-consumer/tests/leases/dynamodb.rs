@@ -78,7 +78,7 @@ pub(crate) async fn a_table_of_another_stream_is_refused_and_one_without_a_name_
     // One that was open before sees that the row is not its own.
     let listed = other.list().await.unwrap();
     assert_eq!((listed.leases.len(), listed.unreadable.len()), (0, 1));
-    says(&listed.unreadable[0].why, &["stream stream", "a table of its own"]);
+    says(&listed.unreadable[0].why, &["stream \"stream\"", "a table of its own"]);
 }
 
 pub(crate) async fn a_table_of_several_streams_is_refused_unless_it_has_leases_of_one(server: Server) {

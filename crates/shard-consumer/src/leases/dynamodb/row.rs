@@ -63,6 +63,7 @@ pub(super) fn read(item: &Item, stream: &str) -> Row {
     }
     let shard = ShardId::from(key.as_str());
     if let Some(other) = other_stream(item, stream) {
+        let other = words::quoted(other);
         let why = format!("it is the lease of a shard of stream {other}: give each stream a table of its own");
         return Row::Unreadable(UnreadableLease { shard, why });
     }
@@ -191,4 +192,20 @@ fn wrong(name: &str, value: &AttributeValue, expected: &str) -> String {
         _ => "unknown",
     };
     format!("its attribute {name} is of the type {is}: make it {expected}, or remove the attribute")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_another_stream_is_told_of_in_few_words_however_long_its_name_is() {
+        let long = "x".repeat(5_000);
+        for (stream, expected) in [("trail-2", "of stream \"trail-2\": give"), (&long, "xx\" and more: give")] {
+            let members = [(name::KEY, string("shardId-0")), (name::STREAM, string(stream))];
+            let item = members.map(|(name, value)| (name.to_owned(), value)).into();
+            let Row::Unreadable(UnreadableLease { why, .. }) = read(&item, "trail") else { panic!("{stream}") };
+            assert!(why.contains(expected) && why.len() < 200, "{why}");
+        }
+    }
 }
