@@ -1,11 +1,16 @@
-//! Stored states: a schema version, a checksum of it and the JSON, and the JSON deflated from a dictionary of what states
-//! commonly hold, which halves them. Version 1 had neither checksum nor dictionary.
+//! Stored states: a schema version, a checksum of it and the JSON, and the JSON packed by Zstandard with a dictionary of what
+//! states commonly hold, which leaves a fifth of it. Version 2 was deflated from the same dictionary, and version 1 had
+//! neither dictionary nor checksum.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
+use std::sync::LazyLock;
 
 use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
-use flate2::{Compress, Compression, Crc, Decompress};
+use flate2::{Crc, Decompress};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::dict::{DecoderDictionary, EncoderDictionary};
+use zstd::zstd_safe::get_frame_content_size;
 
 use crate::state::ResourceState;
 
@@ -14,8 +19,10 @@ use crate::state::ResourceState;
 /// events on it (`Facet::since_schema`).
 ///
 /// 1: the facets of access, encryption, versioning, logging and tags. 2: all facets, configurations by id, accounts and
-/// access points.
-pub(crate) const SCHEMA_VERSION: u8 = 2;
+/// access points. 3: the same, packed otherwise.
+pub(crate) const SCHEMA_VERSION: u8 = 3;
+/// The newest version that knew fewer facets than this build.
+const NARROWER_VERSION: u8 = 1;
 
 /// A stored state holds at most this much JSON: a damaged one must not swell without end.
 ///
@@ -26,13 +33,26 @@ pub(crate) const SCHEMA_VERSION: u8 = 2;
 /// 6,000 without a body, 158 MiB.
 const STATE_BYTES_MAX: usize = 256 << 20;
 
-/// Beyond this, time grows faster than size shrinks.
-const LEVEL: Compression = Compression::new(2);
+/// A dictionary leaves little for the higher levels to find.
+const LEVEL: i32 = 1;
 
-/// What version 2 starts from. Not a byte of it may ever change: what was stored could not be read any more.
+/// What versions 2 and 3 start from. Not a byte of it may ever change: what was stored could not be read any more.
 const DICTIONARY_2: &[u8] = include_bytes!("codec/dictionary-2.txt");
 /// Raw deflate: the schema version is all the header that is needed.
 const ZLIB_HEADER: bool = false;
+
+static TO_PACK: LazyLock<EncoderDictionary<'static>> = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_2, LEVEL));
+static TO_UNPACK: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_2));
+
+thread_local! {
+    // Making one takes longer than packing a state.
+    static PACKER: RefCell<Compressor<'static>> = RefCell::new(
+        Compressor::with_prepared_dictionary(&TO_PACK).expect("memory for a packer")
+    );
+    static UNPACKER: RefCell<Decompressor<'static>> = RefCell::new(
+        Decompressor::with_prepared_dictionary(&TO_UNPACK).expect("memory for an unpacker")
+    );
+}
 
 /// Why a stored state could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -53,12 +73,12 @@ impl ResourceState {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let json = serde_json::to_vec(self).expect("a state has string keys and valid bodies");
-        let mut deflater = Compress::new(LEVEL, ZLIB_HEADER);
-        deflater.set_dictionary(DICTIONARY_2).expect("a new deflater takes a dictionary");
-        let mut bytes = vec![SCHEMA_VERSION];
+        let packed = PACKER.with_borrow_mut(|packer| packer.compress(&json)).expect("memory takes every write");
+        let mut bytes = Vec::with_capacity(1 + size_of::<Sum>() + packed.len());
+        bytes.push(SCHEMA_VERSION);
         bytes.extend(checksum(SCHEMA_VERSION, &json));
-        let mut encoder = ZlibEncoder::new_with_compress(bytes, deflater);
-        encoder.write_all(&json).and_then(|()| encoder.finish()).expect("memory takes every write")
+        bytes.extend(packed);
+        bytes
     }
 
     /// Reads what [`encode`](Self::encode) wrote, in this or an earlier version.
@@ -74,35 +94,51 @@ impl ResourceState {
         if version == 0 {
             return Err(damaged("there is no schema version 0".into()));
         }
-        let mut inflater = Decompress::new(ZLIB_HEADER);
-        let (sum, deflated) = match rest.split_first_chunk() {
+        let (sum, packed): (Option<Sum>, _) = match rest.split_first_chunk() {
             _ if version == 1 => (None, rest),
-            Some((sum, deflated)) => (Some(*sum), deflated),
+            Some((sum, packed)) => (Some(*sum), packed),
             None => return Err(damaged("it is cut".into())),
         };
-        if sum.is_some() {
-            inflater.set_dictionary(DICTIONARY_2).expect("a new inflater takes a dictionary");
-        }
-        let mut json = Vec::with_capacity((deflated.len() * 6).min(STATE_BYTES_MAX));
-        ZlibDecoder::new_with_decompress(deflated, inflater)
-            .take(STATE_BYTES_MAX as u64 + 1)
-            .read_to_end(&mut json)
-            .map_err(|error| damaged(error.to_string()))?;
-        if json.len() > STATE_BYTES_MAX {
-            return Err(damaged(format!("it is larger than {} MiB", STATE_BYTES_MAX >> 20)));
-        }
+        let json = if version >= 3 { unpacked(packed) } else { inflated(packed, sum.is_some()) }.map_err(damaged)?;
         if sum.is_some_and(|sum| sum != checksum(version, &json)) {
             return Err(damaged("its checksum differs".into()));
         }
         let mut state: Self = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
-        if version < SCHEMA_VERSION {
+        if version <= NARROWER_VERSION {
             state.was_written_by(version);
         }
         Ok(state)
     }
 }
 
-fn checksum(version: u8, json: &[u8]) -> [u8; 4] {
+/// The JSON of version 3. What it says of its size is believed no further than the bound.
+fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
+    let size = get_frame_content_size(packed).ok().flatten().ok_or("it does not tell its size")?;
+    let size = usize::try_from(size).ok().filter(|size| *size <= STATE_BYTES_MAX).ok_or_else(too_large)?;
+    UNPACKER.with_borrow_mut(|unpacker| unpacker.decompress(packed, size)).map_err(|error| error.to_string())
+}
+
+/// The JSON of versions 1 and 2.
+fn inflated(deflated: &[u8], by_dictionary: bool) -> Result<Vec<u8>, String> {
+    let mut inflater = Decompress::new(ZLIB_HEADER);
+    if by_dictionary {
+        inflater.set_dictionary(DICTIONARY_2).expect("a new inflater takes a dictionary");
+    }
+    let mut json = Vec::with_capacity((deflated.len() * 6).min(STATE_BYTES_MAX));
+    ZlibDecoder::new_with_decompress(deflated, inflater)
+        .take(STATE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut json)
+        .map_err(|error| error.to_string())?;
+    if json.len() > STATE_BYTES_MAX { Err(too_large()) } else { Ok(json) }
+}
+
+fn too_large() -> String {
+    format!("it is larger than {} MiB", STATE_BYTES_MAX >> 20)
+}
+
+type Sum = [u8; 4];
+
+fn checksum(version: u8, json: &[u8]) -> Sum {
     let mut crc = Crc::new();
     crc.update(&[version]);
     crc.update(json);

@@ -12,7 +12,7 @@ const VERSION_1: &[u8] = include_bytes!("fixtures/state-1.bin");
 /// Written by it after the creation of a bucket in eu-west-1 that was then opened by its ACL. It passed over the facets
 /// that it did not know.
 const VERSION_1_BORN: &[u8] = include_bytes!("fixtures/state-1-born.bin");
-/// What version 2 is deflated from. Changed in the least, it would give other values, or none, for all that is stored.
+/// What versions 2 and 3 are packed with. Changed in the least, it would give other values, or none, for all that is stored.
 const DICTIONARY_2: &[u8] = include_bytes!("../src/codec/dictionary-2.txt");
 
 fn shown(state: &ResourceState, names: &[&str]) -> Value {
@@ -80,7 +80,7 @@ fn the_dictionary_of_version_2_is_what_it_was() {
 }
 
 #[test]
-fn a_stored_state_of_which_a_byte_has_changed_is_damaged() {
+fn a_stored_state_of_which_a_byte_has_changed_is_damaged_or_means_the_same() {
     let bytes = terraform(1).encode();
     for (at, bit) in (0..bytes.len()).flat_map(|at| [1, 2, 128].map(|bit| (at, bit))) {
         let mut changed = bytes.clone();
@@ -88,8 +88,8 @@ fn a_stored_state_of_which_a_byte_has_changed_is_damaged() {
         match ResourceState::decode(&changed) {
             Err(DecodeError::Damaged(_)) => {}
             Err(DecodeError::Newer(_)) => assert_eq!(at, 0),
-            // The last byte ends with bits that mean nothing.
-            Ok(state) => assert!(at == bytes.len() - 1 && state == terraform(1), "bit {bit} of byte {at}"),
+            // There are bits that mean nothing, and places elsewhere that hold the same text.
+            Ok(state) => assert_eq!(state, terraform(1), "bit {bit} of byte {at}"),
         }
     }
     assert!(matches!(ResourceState::decode(&bytes[..3]), Err(DecodeError::Damaged(_))));
