@@ -10,22 +10,42 @@ use trailgraph::generate::Generated;
 const RECORDS: usize = 500;
 
 /// Answers, one after the other.
-pub(crate) struct Bodies {
-    pub(crate) texts: Vec<Vec<u8>>,
+#[derive(Clone, Debug)]
+pub struct Bodies {
+    /// Each as it comes.
+    pub texts: Vec<Vec<u8>>,
     /// Records in all of them.
-    pub(crate) records: usize,
+    pub records: usize,
     /// Bytes of the records.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
 }
 
 /// A record as it was put.
-pub(crate) struct Record {
-    pub(crate) data: Vec<u8>,
-    pub(crate) arrived_ms: i64,
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// When it arrived, in milliseconds since 1970.
+    pub arrived_ms: i64,
 }
 
 impl Bodies {
-    pub(crate) fn of(records: impl Iterator<Item = Generated>) -> Self {
+    /// Of these records, 500 in each.
+    ///
+    /// # Panics
+    /// Never: memory takes what is written.
+    #[must_use]
+    pub fn of(records: impl Iterator<Item = Generated>) -> Self {
+        Self::of_each(RECORDS, records)
+    }
+
+    /// All in one answer.
+    #[must_use]
+    pub fn one(records: impl Iterator<Item = Generated>) -> Vec<u8> {
+        Self::of_each(usize::MAX, records).texts.concat()
+    }
+
+    fn of_each(most: usize, records: impl Iterator<Item = Generated>) -> Self {
         let mut bodies = Self { texts: Vec::new(), records: 0, bytes: 0 };
         let mut open = String::new();
         for record in records {
@@ -37,7 +57,7 @@ impl Bodies {
             write!(open, "\",\"PartitionKey\":\"{key}\",\"SequenceNumber\":\"{number:056}\"}}").expect("as above");
             bodies.records += 1;
             bodies.bytes += record.body.len();
-            if bodies.records.is_multiple_of(RECORDS) {
+            if bodies.records.is_multiple_of(most) {
                 bodies.close(&mut open);
             }
         }
@@ -68,7 +88,10 @@ struct Put<'a> {
 }
 
 /// What a consumer's client does: base64 is read by the AWS SDK's own reader.
-pub(crate) fn decode(body: &[u8]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
+///
+/// # Errors
+/// When it is no such answer.
+pub fn decode(body: &[u8]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
     let answer: Answer<'_> = serde_json::from_slice(body)?;
     let record = |put: &Put<'_>| {
         let arrived_ms = (put.approximate_arrival_timestamp * 1e3).round() as i64;

@@ -1,5 +1,6 @@
 //! What is measured, the same in every bench and every run; with what benches of several questions share.
 
+pub mod bodies;
 pub mod handlers;
 pub mod measure;
 

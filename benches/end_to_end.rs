@@ -5,14 +5,13 @@
 //! twice: by the service's own calls, for the rate; and with the save of a window taken apart, for the table of stages.
 //! That the two take the same time is what vouches for the table.
 
-mod bodies;
-
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bucket_state::{Delta, Deltas, Digest, Event, Kind, Parsed, Parser, ResourceId, ResourceState, belongs_to};
+use corpus::bodies::{self, Bodies, Record};
 use corpus::measure::{Begun, Took, median, per, took};
 use emitter::{
     GraphSink, Limits, ListedSink, Outbox, OutboxSettings, PendingMark, Save, SinkName, SqliteFile, SqliteGraph,
@@ -21,8 +20,6 @@ use emitter::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-
-use bodies::{Bodies, Record};
 
 const WORKER: &str = "bench";
 /// Dirty resources at which a window is flushed.

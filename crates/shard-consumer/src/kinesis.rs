@@ -16,6 +16,7 @@ mod sightings;
 mod stream;
 mod subscription;
 mod tenure;
+mod wire;
 mod withdraw;
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,6 +41,7 @@ use stream::Stream;
 use tenure::Tenure;
 
 pub use client::{kinesis_client, sdk_config};
+pub use wire::Wire;
 
 /// Where a stream without leases begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ mod source;
 
 pub use aggregate::Misplaced;
 pub use cut::Cut;
-pub use kinesis::{KinesisParams, KinesisSource, Reading, Start, kinesis_client, sdk_config};
+pub use kinesis::{KinesisParams, KinesisSource, Reading, Start, Wire, kinesis_client, sdk_config};
 pub use leases::{
     Change, Checkpoint, DynamoLeases, DynamoLeasesParams, Leader, Lease, LeaseStore, LeaseTable, SqliteLeases,
     UnreadableLease, Written, stream_name,

@@ -8,6 +8,7 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{RecordDistributionStrategy, ShardIteratorType};
 
 use super::fault::Fault;
+use super::wire::Wire;
 use crate::record::{Position, Record, ShardId};
 
 /// A shard as the service lists it.
@@ -49,8 +50,8 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(client: &Client, name: String) -> Self {
         // Whoever calls has a back-off and a pace of his own; calls that the client repeats by itself exceed both.
-        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        Self { client: Client::from_conf(config), name }
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).protocol(Wire::default());
+        Self { client: Client::from_conf(config.build()), name }
     }
 
     /// The region of the client, for messages.
