@@ -61,7 +61,16 @@ fn threads() -> Duration {
 /// Where there is no `/proc`.
 #[must_use]
 pub fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells of its processes in /proc");
+    cpu_seconds_of(std::process::id())
+}
+
+/// Processor time of a process so far: user and system, all threads.
+///
+/// # Panics
+/// Where there is no `/proc`, or no such process.
+#[must_use]
+pub fn cpu_seconds_of(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux tells of its processes in /proc");
     // The second field is the program's name in brackets, which may hold anything.
     let (_, fields) = stat.rsplit_once(") ").expect("the name of a process is in brackets");
     let ticks = |field: usize| fields.split(' ').nth(field).and_then(|ticks| ticks.parse::<f64>().ok());
@@ -77,6 +86,18 @@ pub fn cpu_seconds() -> f64 {
 pub fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells of its processes in /proc");
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * PAGE_BYTES
+}
+
+/// The most memory of a process that has lain in RAM.
+///
+/// # Panics
+/// Where there is no `/proc`, or no such process.
+#[must_use]
+pub fn peak_resident_bytes_of(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"));
+    let status = status.expect("Linux tells of its processes in /proc");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse().ok());
+    peak.map_or(0, |kib: usize| kib << 10)
 }
 
 /// The one in the middle; of none, 0.
