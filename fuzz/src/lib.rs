@@ -5,7 +5,6 @@
 //! ```text
 //! cargo fuzz run parse fuzz/corpus/parse fuzz/seeds/parse -- -dict=fuzz/words.dict
 //! ```
-
 //!
 //! The SDKs of AWS take minutes to build, so modules of crates that need them are included here, without those.
 
@@ -32,7 +31,7 @@ mod types;
 use shard_consumer::record;
 use support::ARRIVED_MS;
 
-#[allow(dead_code, unreachable_pub, reason = "what the crate has besides is not fuzzed")]
+#[expect(dead_code, unreachable_pub, reason = "what the crate has besides is not fuzzed")]
 #[path = "../../crates/shard-consumer/src"]
 mod shard_consumer {
     pub(crate) mod aggregate;
@@ -86,7 +85,7 @@ mod shard_consumer {
     }
 }
 
-#[allow(dead_code, unreachable_pub, reason = "what the crate has besides is not fuzzed")]
+#[expect(dead_code, unreachable_pub, reason = "what the crate has besides is not fuzzed")]
 #[path = "../../crates/trailgraph/src/permit"]
 mod permit {
     pub(crate) mod list;

@@ -4,7 +4,6 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 /// The value of one attribute. Only strings, numbers and sets of strings are looked into.
-#[allow(dead_code, reason = "what is not looked into is never read")]
 #[derive(Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum AttributeValue {

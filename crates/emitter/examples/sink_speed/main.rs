@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p emitter --example sink_speed [BUCKETS]` starts the servers that it needs.
 
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "an example that panics has said what is wrong")]
+#![allow(clippy::cast_precision_loss, reason = "counts of buckets are small")]
 
 mod bolt;
 mod jupiterone;
@@ -12,6 +12,7 @@ mod served;
 mod server;
 mod sqlite;
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use bucket_state::{AccountLevel, Event, Parsed, Parser, ResourceId, ResourceState, project};
@@ -21,14 +22,19 @@ use serde_json::json;
 /// Snapshots in one call of a sink, and rows in one statement of a bulk load.
 const WINDOW: usize = 1_000;
 
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
 #[tokio::main]
-async fn main() {
-    let buckets: usize = std::env::args().nth(1).map_or(5_000, |number| number.parse().unwrap());
+async fn main() -> Fallible<()> {
+    let buckets = match std::env::args().nth(1) {
+        Some(number) => number.parse().map_err(|error| format!("{number:?} is not a number of buckets: {error}"))?,
+        None => 5_000,
+    };
     let first: Vec<Emission> = (0..buckets).map(|number| emission(1, number)).collect();
     let second: Vec<Emission> = (0..buckets).map(|number| emission(2, number)).collect();
-    sqlite::measure(&first, &second).await;
-    jupiterone::measure(buckets).await;
-    bolt::measure(&first, &second).await;
+    sqlite::measure(&first, &second).await?;
+    jupiterone::measure(buckets).await?;
+    bolt::measure(&first, &second).await
 }
 
 fn report(sink: &str, what: &str, snapshots: usize, took: Duration) {
@@ -36,12 +42,12 @@ fn report(sink: &str, what: &str, snapshots: usize, took: Duration) {
     println!("{sink}, {what}: {snapshots} snapshots in {:.2} s, {rate:.0} a second", took.as_secs_f64());
 }
 
-async fn replace(graph: &dyn GraphSink, emissions: &[Emission]) -> Duration {
+async fn replace(graph: &dyn GraphSink, emissions: &[Emission]) -> Fallible<Duration> {
     let begun = Instant::now();
     for window in emissions.chunks(WINDOW) {
-        graph.replace(7, window).await.unwrap();
+        graph.replace(7, window).await?;
     }
-    begun.elapsed()
+    Ok(begun.elapsed())
 }
 
 /// A bucket as terraform makes it: encrypted by a key, logged, tagged, with a policy, one of 20 accounts.
@@ -85,7 +91,7 @@ fn events(version: u64, number: usize) -> Vec<Event> {
 
 fn emission(version: u64, number: usize) -> Emission {
     let mut state = ResourceState::default();
-    events(version, number).iter().for_each(|event| state.fold(event.clone()));
+    events(version, number).into_iter().for_each(|event| state.fold(event));
     let id = ResourceId::bucket("eu-west-1", &format!("bucket-{number:06}"));
     Emission::new(version, project(&id, &state, AccountLevel::Silent))
 }

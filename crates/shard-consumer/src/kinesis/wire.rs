@@ -185,6 +185,15 @@ fn mismatch<T>() -> Result<T, SerdeError> {
     Err(SerdeError::type_mismatch("GetRecords has another shape than this client knows"))
 }
 
+/// What no part of an answer is.
+macro_rules! unasked {
+    ($($read:ident: $kind:ty),*) => {
+        $(fn $read(&mut self, _: &Schema<'_>) -> Result<$kind, SerdeError> {
+            mismatch()
+        })*
+    };
+}
+
 impl ShapeDeserializer for Asked {
     fn read_struct(&mut self, schema: &Schema<'_>, state: &mut Members<'_>) -> Result<(), SerdeError> {
         match self.take() {
@@ -254,39 +263,8 @@ impl ShapeDeserializer for Asked {
         mismatch()
     }
 
-    fn read_boolean(&mut self, _: &Schema<'_>) -> Result<bool, SerdeError> {
-        mismatch()
-    }
-
-    fn read_byte(&mut self, _: &Schema<'_>) -> Result<i8, SerdeError> {
-        mismatch()
-    }
-
-    fn read_short(&mut self, _: &Schema<'_>) -> Result<i16, SerdeError> {
-        mismatch()
-    }
-
-    fn read_integer(&mut self, _: &Schema<'_>) -> Result<i32, SerdeError> {
-        mismatch()
-    }
-
-    fn read_float(&mut self, _: &Schema<'_>) -> Result<f32, SerdeError> {
-        mismatch()
-    }
-
-    fn read_double(&mut self, _: &Schema<'_>) -> Result<f64, SerdeError> {
-        mismatch()
-    }
-
-    fn read_big_integer(&mut self, _: &Schema<'_>) -> Result<BigInteger, SerdeError> {
-        mismatch()
-    }
-
-    fn read_big_decimal(&mut self, _: &Schema<'_>) -> Result<BigDecimal, SerdeError> {
-        mismatch()
-    }
-
-    fn read_document(&mut self, _: &Schema<'_>) -> Result<Document, SerdeError> {
-        mismatch()
-    }
+    unasked!(
+        read_boolean: bool, read_byte: i8, read_short: i16, read_integer: i32, read_float: f32, read_double: f64,
+        read_big_integer: BigInteger, read_big_decimal: BigDecimal, read_document: Document
+    );
 }
