@@ -6,7 +6,9 @@ mod ministack;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -34,7 +36,8 @@ struct Server {
 #[derive(Debug)]
 struct Running {
     process: Child,
-    port: u16,
+    /// Of which the first is the one that is asked for.
+    ports: [u16; 2],
 }
 
 impl Server {
@@ -52,21 +55,29 @@ impl Server {
         bail!("{} ended at each of {ATTEMPTS} starts: {}", self.name, failure.unwrap_or_default())
     }
 
+    /// Starts it on the ports that it had.
+    fn start_again(&self, ports: [u16; 2], command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Running> {
+        match self.start_on(ports, &command)? {
+            Start::Ready(running) => Ok(running),
+            Start::Exited(reason) => bail!("{} did not start again: {reason}", self.name),
+        }
+    }
+
     fn start_on(&self, ports: [u16; 2], command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Start> {
         let mut command = command(ports)?;
         let quiet = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let needed = || format!("start {}: it is needed to run {} for the tests", self.interpreter, self.name);
-        let mut running = Running { process: quiet.spawn().with_context(needed)?, port: ports[0] };
+        let mut running = Running { process: quiet.spawn().with_context(needed)?, ports };
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             if let Some(status) = running.process.try_wait()? {
                 return Ok(Start::Exited(status.to_string()));
             }
-            if answers(running.port, self.health) {
+            if answers(running.ports[0], self.health) {
                 return Ok(Start::Ready(running));
             }
             if Instant::now() > deadline {
-                bail!("{} did not answer on port {} within {READY_WITHIN:?}", self.name, running.port);
+                bail!("{} did not answer on port {} within {READY_WITHIN:?}", self.name, ports[0]);
             }
             std::thread::sleep(Duration::from_millis(30));
         }
@@ -75,7 +86,16 @@ impl Server {
 
 impl Running {
     fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let status =
+            Command::new("kill").args([signal, &self.process.id().to_string()]).status().context("run kill")?;
+        if !status.success() {
+            bail!("the server with process id {} takes no signal: it has ended", self.process.id());
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +110,27 @@ impl Drop for Running {
 enum Start {
     Ready(Running),
     Exited(String),
+}
+
+/// A folder of one's own, gone with its value.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(of: &str) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("xtask-{of}-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A file that the server is still letting go of is left to the system.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Two different ports that nobody listens on at this moment.
@@ -121,11 +162,11 @@ mod tests {
     fn check(start: impl Fn() -> Running, health: &str) {
         let (one, other) = (start(), start());
         assert_ne!(one.endpoint(), other.endpoint());
-        let port = one.port;
-        assert!(answers(port, health) && answers(other.port, health));
+        let port = one.ports[0];
+        assert!(answers(port, health) && answers(other.ports[0], health));
         drop(one);
         assert!(!answers(port, health));
-        assert!(answers(other.port, health));
+        assert!(answers(other.ports[0], health));
     }
 
     #[test]
@@ -135,7 +176,45 @@ mod tests {
 
     #[test]
     fn a_dynamodb_answers_until_it_is_dropped_and_two_do_not_collide() {
-        check(|| MinistackServer::start().unwrap().0, ministack::SERVER.health);
+        check(|| MinistackServer::start().unwrap().running, ministack::SERVER.health);
+    }
+
+    /// Whether it takes a call of DynamoDB, and what it answers.
+    fn dynamodb(server: &MinistackServer, operation: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.running.ports[0])).unwrap();
+        let credential = "AWS4-HMAC-SHA256 Credential=test/20260301/us-east-1/dynamodb/aws4_request";
+        write!(stream, "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {credential}\r\n")
+            .unwrap();
+        write!(stream, "X-Amz-Target: DynamoDB_20120810.{operation}\r\n").unwrap();
+        write!(stream, "Content-Type: application/x-amz-json-1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_dynamodb_that_is_started_again_has_its_port_and_its_tables() {
+        let mut server = MinistackServer::start().unwrap();
+        let table = r#"{"TableName": "kept", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}"#;
+        let made = dynamodb(&server, "CreateTable", table);
+        assert!(made.starts_with("HTTP/1.1 200"), "{made}");
+        let endpoint = server.endpoint();
+        server.restart(Duration::ZERO).unwrap();
+        assert_eq!(server.endpoint(), endpoint);
+        let listed = dynamodb(&server, "ListTables", "{}");
+        assert!(listed.contains("\"kept\""), "{listed}");
+    }
+
+    #[test]
+    fn a_kinesis_that_is_frozen_answers_when_it_thaws() {
+        let server = KinesisServer::start().unwrap();
+        server.freeze().unwrap();
+        assert!(!answers(server.0.ports[0], kinesis::SERVER.health));
+        server.thaw().unwrap();
+        assert!(answers(server.0.ports[0], kinesis::SERVER.health));
     }
 
     #[test]
@@ -156,7 +235,7 @@ mod tests {
     #[test]
     fn a_server_ends_when_its_parent_is_gone() {
         let arcade = ArcadeServer::start().unwrap();
-        let servers = [KinesisServer::start().unwrap().0, MinistackServer::start().unwrap().0];
+        let servers = [KinesisServer::start().unwrap().0, MinistackServer::start().unwrap().running];
         for mut running in servers.into_iter().chain(arcade.into_running()) {
             drop(running.process.stdin.take());
             let deadline = Instant::now() + READY_WITHIN;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kinesis::operation::put_records::PutRecordsOutput;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use shard_consumer::Position;
@@ -23,7 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) struct Stream {
     pub(crate) name: String,
     pub(crate) client: Client,
-    server: KinesisServer,
+    endpoint: String,
+    /// What ends with this value; nothing where somebody else keeps the server.
+    server: Option<KinesisServer>,
     /// More of the program's environment.
     pub(crate) more: Vec<(&'static str, String)>,
     /// By shard, in order: sequence number and body.
@@ -33,17 +36,23 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) async fn start(shards: i32) -> Self {
         let server = tokio::task::spawn_blocking(KinesisServer::start).await.unwrap().unwrap();
+        let stream = Self::at(server.endpoint(), shards).await;
+        Self { server: Some(server), ..stream }
+    }
+
+    /// On a server that is there.
+    pub(crate) async fn at(endpoint: String, shards: i32) -> Self {
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .region(Region::new("us-east-1"))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(server.endpoint())
+            .endpoint_url(&endpoint)
             .build();
         let client = Client::from_conf(config);
         let name = "cloudtrail".to_owned();
         client.create_stream().stream_name(&name).shard_count(shards).send().await.unwrap();
-        let stream = Self { name, client, server, more: Vec::new(), records: BTreeMap::new() };
+        let stream = Self { name, client, endpoint, server: None, more: Vec::new(), records: BTreeMap::new() };
         stream.wait_until_active().await;
         stream
     }
@@ -67,20 +76,34 @@ impl Stream {
     }
 
     pub(crate) fn endpoint(&self) -> String {
-        self.server.endpoint()
+        self.endpoint.clone()
     }
 
-    /// Puts events, keyed by bucket, and remembers where each went.
+    /// Has the server answer nobody until it [thaws](Self::thaw).
+    pub(crate) fn freeze(&self) {
+        self.server.as_ref().unwrap().freeze().unwrap();
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.server.as_ref().unwrap().thaw().unwrap();
+    }
+
+    /// Puts events, keyed by bucket.
+    pub(crate) async fn send(&self, events: &[Vec<u8>]) -> PutRecordsOutput {
+        let entries = events.iter().map(|event| {
+            let entry = PutRecordsRequestEntry::builder().data(Blob::new(event.clone())).partition_key(key_of(event));
+            entry.build().unwrap()
+        });
+        let request = self.client.put_records().stream_name(&self.name).set_records(Some(entries.collect()));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.failed_record_count(), Some(0));
+        answer
+    }
+
+    /// Puts events, and remembers where each went.
     pub(crate) async fn put(&mut self, events: &[Vec<u8>]) {
         for events in events.chunks(100) {
-            let entries = events.iter().map(|event| {
-                let entry =
-                    PutRecordsRequestEntry::builder().data(Blob::new(event.clone())).partition_key(key_of(event));
-                entry.build().unwrap()
-            });
-            let request = self.client.put_records().stream_name(&self.name).set_records(Some(entries.collect()));
-            let answer = request.send().await.unwrap();
-            assert_eq!(answer.failed_record_count(), Some(0));
+            let answer = self.send(events).await;
             for (result, event) in answer.records().iter().zip(events) {
                 let place = self.records.entry(result.shard_id().unwrap().to_owned()).or_default();
                 place.push((result.sequence_number().unwrap().to_owned(), event.clone()));
@@ -128,7 +151,7 @@ impl Stream {
     /// The program, with this server for Kinesis.
     pub(crate) fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Command {
         let mut command = sandbox.command(arguments);
-        command.env("AWS_ENDPOINT_URL_KINESIS", self.server.endpoint()).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ENDPOINT_URL_KINESIS", &self.endpoint).env("AWS_REGION", "us-east-1");
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         command.env("AWS_EC2_METADATA_DISABLED", "true").envs(self.more.iter().cloned());
         command

@@ -1,12 +1,11 @@
 //! A graph server that speaks openCypher over Bolt.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use super::{Running, Server, Start};
+use super::{Folder, Running, Server};
 use crate::install::arcade_python;
 
 /// Its HTTP port answers last, when the database stands and Bolt takes log-ins.
@@ -67,13 +66,9 @@ impl ArcadeServer {
     /// # Errors
     /// Fails when the server is not installed (saying how to install it), or when it does not answer in time.
     pub fn start() -> Result<Self> {
-        let folder = Folder::new()?;
-        let ports = std::cell::Cell::new([0; 2]);
-        let running = SERVER.start(|free| {
-            ports.set(free);
-            command(&folder.0, free)
-        })?;
-        Ok(Self { running: Some(running), ports: ports.get(), folder })
+        let folder = Folder::new("arcade")?;
+        let running = SERVER.start(|ports| command(&folder.0, ports))?;
+        Ok(Self { ports: running.ports, running: Some(running), folder })
     }
 
     /// Takes it down at once, as a crash would. Its folder and its ports are kept for the next start.
@@ -86,10 +81,7 @@ impl ArcadeServer {
     /// # Errors
     /// As [`start`](Self::start); also when somebody else has taken its ports.
     pub fn start_again(&mut self) -> Result<()> {
-        match SERVER.start_on(self.ports, |ports| command(&self.folder.0, ports))? {
-            Start::Ready(running) => self.running = Some(running),
-            Start::Exited(reason) => bail!("{} did not start again: {reason}", SERVER.name),
-        }
+        self.running = Some(SERVER.start_again(self.ports, |ports| command(&self.folder.0, ports))?);
         Ok(())
     }
 
@@ -115,25 +107,4 @@ fn command(folder: &Path, [http_port, bolt_port]: [u16; 2]) -> Result<Command> {
     python.env("ARCADE_PASSWORD", ArcadeServer::PASSWORD).env("ARCADE_HTTP_PORT", http_port.to_string());
     python.env("ARCADE_BOLT_PORT", bolt_port.to_string());
     Ok(python)
-}
-
-/// A folder of one's own, gone with its value.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("xtask-arcade-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A file that the server is still letting go of is left to the system.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

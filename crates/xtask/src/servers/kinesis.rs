@@ -47,4 +47,20 @@ impl KinesisServer {
     pub fn endpoint(&self) -> String {
         self.0.endpoint()
     }
+
+    /// Stops it in its tracks: connections stay, and nothing answers.
+    ///
+    /// # Errors
+    /// Fails when it has ended.
+    pub fn freeze(&self) -> Result<()> {
+        self.0.signal("-STOP")
+    }
+
+    /// Lets it go on with all that it held.
+    ///
+    /// # Errors
+    /// Fails when it has ended.
+    pub fn thaw(&self) -> Result<()> {
+        self.0.signal("-CONT")
+    }
 }
