@@ -14,13 +14,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corpus::measure::{cpu_seconds, median, per};
-use trailgraph::generate::Traffic;
+use memchr::memmem;
+use trailgraph::generate::{Generated, Traffic};
 
 use service::{Scrape, Service};
 use stream::{Puts, Stream};
 
 const EVENTS: u64 = 1_000_000;
 const ROUNDS: usize = 3;
+const STEADY_BUCKETS: u32 = 20_000;
 /// A shard lets itself be read 10 MB at once, then at 2 MB a second, and the service keeps to that: with so many, it is
 /// seldom what is waited for.
 const BACKLOG_SHARDS: usize = 128;
@@ -38,35 +40,41 @@ fn main() -> Fallible<()> {
     let is_asked = |name: &str| name.contains(&asked);
     for buckets in [1_000, 20_000] {
         let backlog = format!("backlog of {EVENTS} events about {buckets} buckets, {BACKLOG_SHARDS} shards");
-        let steady: Vec<(String, usize, u32)> = [(4, 1_000), (32, 10_000)]
-            .map(|(shards, rate)| {
-                (format!("steady {rate} events/s about {buckets} buckets, {shards} shards"), shards, rate)
-            })
-            .into_iter()
-            .filter(|(name, ..)| buckets == 20_000 && is_asked(name))
-            .collect();
-        if !is_asked(&backlog) && steady.is_empty() {
-            continue;
-        }
-        let traffic = Traffic { seed: 7, events: EVENTS, buckets, ..Traffic::default() };
-        let puts = Arc::new(Puts::of(traffic.generate()));
-        println!(
-            "{} events about {buckets} buckets, {:.0} bytes each",
-            puts.len(),
-            puts.bytes() as f64 / per(puts.len())
-        );
         if is_asked(&backlog) {
+            let puts = puts(buckets, |_| true);
             println!("{backlog}; medians of {ROUNDS} rounds");
             let rounds: Vec<Backlog> =
                 (0..ROUNDS).map(|_| Backlog::measure(&program, &puts)).collect::<Fallible<_>>()?;
             report(&rounds);
         }
-        for (name, shards, rate) in steady {
-            println!("{name}, for {STEADY:?} after {WARM_UP:?}");
-            measure_steady(&program, &puts, shards, rate)?;
+    }
+    for (what, is_wanted) in [
+        ("about single buckets", (|event| !is_of_an_account(event)) as fn(&Generated) -> bool),
+        ("of which some change an account with all its buckets", |_| true),
+    ] {
+        for (shards, rate) in [(4, 1_000), (32, 10_000)] {
+            let name = format!("steady {rate} events/s {what}, {STEADY_BUCKETS} buckets, {shards} shards");
+            if is_asked(&name) {
+                let puts = puts(STEADY_BUCKETS, is_wanted);
+                println!("{name}, for {STEADY:?} after {WARM_UP:?}");
+                measure_steady(&program, &puts, shards, rate)?;
+            }
         }
     }
     Ok(())
+}
+
+fn puts(buckets: u32, is_wanted: impl Fn(&Generated) -> bool) -> Arc<Puts> {
+    let traffic = Traffic { seed: 7, events: EVENTS, buckets, ..Traffic::default() };
+    let puts = Puts::of(traffic.generate().filter(is_wanted));
+    println!("{} events about {buckets} buckets, {:.0} bytes each", puts.len(), puts.bytes() as f64 / per(puts.len()));
+    Arc::new(puts)
+}
+
+/// Whether it sets what holds for all buckets of an account, each of which is shown anew then. Who makes thousands of
+/// changes a second has thousands of accounts, and sets this when an account begins; here sixty are set each second.
+fn is_of_an_account(event: &Generated) -> bool {
+    memmem::find(&event.body, b"AccountPublicAccessBlock").is_some()
 }
 
 /// What a backlog took.
