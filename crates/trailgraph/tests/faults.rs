@@ -102,8 +102,8 @@ impl World {
         .await;
         eventually("no service has anything left to emit", async || {
             self.keep_running();
-            let pending = self.services.iter().map(|service| service.get("/metrics").and_then(|text| pending(&text)));
-            pending.map(|rows| rows == Some(0.0)).all(|is_done| is_done).then_some(())
+            let mut metrics = self.services.iter().map(|service| service.get("/metrics"));
+            metrics.all(|text| text.and_then(|text| pending(&text)) == Some(0.0)).then_some(())
         })
         .await;
         for service in self.services.drain(..) {
