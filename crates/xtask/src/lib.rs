@@ -4,5 +4,6 @@ pub mod fuzz;
 pub mod image;
 pub mod install;
 mod paths;
+pub mod ports;
 pub mod servers;
 pub mod suite;

@@ -5,13 +5,15 @@ mod kinesis;
 mod ministack;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::ports;
 
 pub use arcade::ArcadeServer;
 pub use kinesis::KinesisServer;
@@ -45,9 +47,9 @@ impl Server {
     /// for, and returns when it answers. Blocks.
     fn start(&self, command: impl Fn([u16; 2]) -> Result<Command>) -> Result<Running> {
         let mut failure = None;
-        // A port that was free may be taken before the server binds it: then it exits, and other ports may do.
+        // A program that does not ask for its port may take this one: then the server exits, and other ports may do.
         for _ in 0..ATTEMPTS {
-            match self.start_on(free_ports()?, &command)? {
+            match self.start_on([ports::reserve()?, ports::reserve()?], &command)? {
                 Start::Ready(running) => return Ok(running),
                 Start::Exited(reason) => failure = Some(reason),
             }
@@ -131,13 +133,6 @@ impl Drop for Folder {
         // A file that the server is still letting go of is left to the system.
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// Two different ports that nobody listens on at this moment.
-fn free_ports() -> Result<[u16; 2]> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port");
-    let (one, other) = (bind()?, bind()?);
-    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
 
 /// Whether an HTTP server answers on the port, with success.

@@ -87,7 +87,8 @@ impl Wire {
         state.tried.clear();
     }
 
-    /// How often each operation was called since this was asked last.
+    /// How often each operation was called since this was asked last. What the SDK repeats, as it does where a busy server
+    /// is slow to answer, is one call.
     pub(crate) fn calls(&self) -> BTreeMap<String, usize> {
         std::mem::take(&mut self.state.lock().unwrap().calls)
     }
@@ -107,9 +108,9 @@ struct Connector {
 }
 
 impl Connector {
-    fn fault(&self, operation: &str, body: &[u8]) -> Option<Fault> {
+    fn fault(&self, operation: &str, body: &[u8], attempt: &str) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
-        *state.calls.entry(operation.to_owned()).or_default() += 1;
+        *state.calls.entry(operation.to_owned()).or_default() += usize::from(attempt.starts_with("attempt=1"));
         let State { faults, random, tried, .. } = &mut *state;
         let random = random.get_or_insert_with(|| fastrand::Rng::with_seed(1));
         let mut of_it = faults.iter().filter(|(fails, _, _)| *fails == operation);
@@ -125,7 +126,8 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
-        let fault = self.fault(target.rsplit('.').next().unwrap_or_default(), body);
+        let attempt = request.headers().get("amz-sdk-request").unwrap_or_default();
+        let fault = self.fault(target.rsplit('.').next().unwrap_or_default(), body, attempt);
         let asks_index = body.windows(11).any(|word| word == b"\"IndexName\"");
         let inner = self.inner.clone();
         let reset = || ConnectorError::io("the connection was reset".into());

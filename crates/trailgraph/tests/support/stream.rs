@@ -178,8 +178,7 @@ fn key_of(event: &[u8]) -> String {
 }
 
 pub(crate) fn free_addr() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", xtask::ports::reserve().unwrap())
 }
 
 /// A running `trailgraph run`; killed when dropped.
