@@ -57,7 +57,7 @@ impl World {
     fn keep_running(&mut self) {
         self.services.retain_mut(|service| match service.child.try_wait().unwrap() {
             Some(status) => {
-                assert_eq!(status.code(), Some(1), "it ended in order");
+                assert_eq!(status.code(), Some(1), "it ended in order: {}", last_lines(&self.sandbox));
                 false
             }
             None => true,
@@ -118,6 +118,12 @@ impl World {
 fn pending(metrics: &str) -> Option<f64> {
     let line = metrics.lines().find(|line| line.starts_with("trailgraph_pending_resources{"))?;
     line.rsplit(' ').next()?.parse().ok()
+}
+
+/// What the services said last.
+fn last_lines(sandbox: &Sandbox) -> String {
+    let log = std::fs::read_to_string(sandbox.path("run.log")).unwrap();
+    log.lines().skip(log.lines().count().saturating_sub(20)).collect::<Vec<_>>().join("\n")
 }
 
 fn signal(service: &Service, signal: &str) {

@@ -11,7 +11,7 @@ use super::pace::back_off;
 use super::stream::{Shard, Stream, Summary};
 use crate::source::SourceError;
 
-/// What does not answer within this time at the start is taken for a wrong configuration.
+/// A stream that does not answer within this time ends the start: whoever runs the service sees it, and starts it again.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// The summary changes seldom: it is asked for with every so-manieth listing.
@@ -44,7 +44,7 @@ pub(super) async fn first_listing(stream: &Stream) -> Result<Listing, SourceErro
         }
     };
     let listed = timeout(START_WITHIN, trying).await.unwrap_or(Err(last));
-    let shards = listed.map_err(|fault| SourceError::Configuration(sentence(stream, &fault)))?;
+    let shards = listed.map_err(|fault| refused(stream, fault))?;
     let summary = summary(stream).await;
     if let Err(fault) = &summary {
         tracing::warn!(
@@ -62,12 +62,13 @@ async fn summary(stream: &Stream) -> Result<Summary, Fault> {
     asked.unwrap_or_else(|_| Err(Fault::Passing("no answer".into())))
 }
 
-fn sentence(stream: &Stream, fault: &Fault) -> String {
+/// Why the stream cannot be read, with the mend. That it does not answer may pass: no fault of the configuration.
+fn refused(stream: &Stream, fault: Fault) -> SourceError {
     let endpoint = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| env::var(name).ok());
     let region = stream.region();
     let place = endpoint.map_or_else(|| format!("region {region}"), |url| format!("region {region} at {url}"));
     let name = &stream.name;
-    match fault {
+    SourceError::Configuration(match fault {
         Fault::NotFound(_) => {
             format!("no stream {name:?} in {place}: check the stream's name, the region and the account")
         }
@@ -78,11 +79,11 @@ fn sentence(stream: &Stream, fault: &Fault) -> String {
             format!("stream {name:?} in {place} cannot be listed: check the stream's name or ARN ({why})")
         }
         Fault::Passing(why) => {
-            format!(
-                "stream {name:?} in {place} does not answer: check the network, the region and the endpoint ({why})"
-            )
+            let mend = "check the network, the region and the endpoint";
+            let what = format!("stream {name:?} in {place} does not answer: {mend}");
+            return SourceError::Failed { what, source: why.into() };
         }
-    }
+    })
 }
 
 /// Lists again and again: every half minute, and when asked. Ends when nobody listens any more.
