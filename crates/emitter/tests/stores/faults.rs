@@ -182,11 +182,12 @@ async fn a_row_that_is_made_while_a_sink_joins_is_marked_for_it() {
     let (table, store) = opened().await;
     let colleague = table.again().await.open("colleague").await;
     // The list is read before the row is made, and every row is marked in between.
-    table.wire.fail("UpdateItem", Fault::Slow);
+    table.wire.fail("UpdateItem", Fault::Hold);
     let joining = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        table.wire.holds().await;
         colleague.add_sinks(&[listed("other", "one")], NOW).await.unwrap();
-        assert!(colleague.is_empty().await.unwrap(), "the row was to be made later");
+        assert!(colleague.is_empty().await.unwrap(), "the row is made later");
+        table.wire.let_go();
     };
     let made = of("app", 0, &[create("app", 1)], Some(mark(NOW)));
     let (saved, ()) = tokio::join!(store.save(vec![made]), joining);
@@ -201,10 +202,11 @@ async fn a_row_that_is_saved_while_a_sink_is_forgotten_holds_nobody_up_and_loses
     let (table, store) = opened().await;
     let colleague = table.again().await.open("colleague").await;
     colleague.add_sinks(&[listed("other", "one")], NOW).await.unwrap();
-    table.wire.fail("UpdateItem", Fault::Slow);
+    table.wire.fail("UpdateItem", Fault::Hold);
     let forgetting = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        table.wire.holds().await;
         assert!(colleague.forget_sink(&sink("other")).await.unwrap());
+        table.wire.let_go();
     };
     let made = of("app", 0, &[create("app", 1)], Some(mark(NOW)));
     let (saved, ()) = tokio::join!(store.save(vec![made]), forgetting);

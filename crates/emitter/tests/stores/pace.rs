@@ -22,7 +22,7 @@ async fn a_saved_row_costs_one_write_and_a_known_one_no_read() {
         let params = emitter::DynamoStoreParams { cache_bytes, ..table.params("worker") };
         let store = DynamoStore::open(params).await.unwrap();
         store.add_sinks(&[listed("graph", "first")], NOW).await.unwrap();
-        table.wire.calls();
+        table.wire.answered();
         for window in 0..3_u32 {
             let events: Vec<Event> = (0..ROWS)
                 .map(|number| match window {
@@ -32,7 +32,7 @@ async fn a_saved_row_costs_one_write_and_a_known_one_no_read() {
                 .collect();
             let begun = Instant::now();
             let saved = sealed(&events, 1).save(&store, clock).await.unwrap();
-            let (took, counted) = (begun.elapsed(), table.wire.calls());
+            let (took, counted) = (begun.elapsed(), table.wire.answered());
             let report = saved.checkpoint(async |_| Ok::<_, std::convert::Infallible>(())).await.unwrap();
             assert_eq!((report.saved, report.conflicts), (ROWS as u64, 0));
             println!("cache {cache_bytes} bytes, window {window}: {ROWS} rows in {took:?}: {counted:?}");

@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// What a call meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub(crate) enum Fault {
     Part,
     /// An index that has not heard of anything yet.
     EmptyIndex,
-    /// It takes a third of a second more.
-    Slow,
+    /// It waits until calls are [let go](Wire::let_go).
+    Hold,
 }
 
 /// Which calls of an operation it strikes.
@@ -42,15 +43,24 @@ enum Rate {
     FirstTry,
 }
 
+/// How it stands with calls that are to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    NoneYet,
+    Some,
+    LetGo,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Wire {
     client: SharedHttpClient,
     state: Arc<Mutex<State>>,
+    held: Arc<watch::Sender<Held>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    calls: BTreeMap<String, usize>,
+    answered: BTreeMap<String, usize>,
     faults: Vec<(&'static str, Fault, Rate)>,
     /// What was asked for since faults strike the first try.
     tried: BTreeSet<Vec<u8>>,
@@ -59,7 +69,8 @@ struct State {
 
 impl Wire {
     pub(crate) fn new(client: impl HttpClient + 'static) -> Self {
-        Self { client: SharedHttpClient::new(client), state: Arc::default() }
+        let held = Arc::new(watch::Sender::new(Held::NoneYet));
+        Self { client: SharedHttpClient::new(client), state: Arc::default(), held }
     }
 
     /// From now on, every call of this operation fails so.
@@ -81,23 +92,32 @@ impl Wire {
         self.state.lock().unwrap().random = Some(fastrand::Rng::with_seed(seed));
     }
 
+    /// Waits until a call is held.
+    pub(crate) async fn holds(&self) {
+        self.held.subscribe().wait_for(|held| *held == Held::Some).await.unwrap();
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.held.send_replace(Held::LetGo);
+    }
+
     pub(crate) fn mend(&self) {
         let mut state = self.state.lock().unwrap();
         state.faults.clear();
         state.tried.clear();
     }
 
-    /// How often each operation was called since this was asked last. What the SDK repeats, as it does where a busy server
-    /// is slow to answer, is one call.
-    pub(crate) fn calls(&self) -> BTreeMap<String, usize> {
-        std::mem::take(&mut self.state.lock().unwrap().calls)
+    /// How often each operation was answered since this was asked last: what is repeated because a busy server was too slow
+    /// counts once.
+    pub(crate) fn answered(&self) -> BTreeMap<String, usize> {
+        std::mem::take(&mut self.state.lock().unwrap().answered)
     }
 }
 
 impl HttpClient for Wire {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { inner, state: Arc::clone(&self.state) })
+        SharedHttpConnector::new(Connector { inner, state: Arc::clone(&self.state), held: Arc::clone(&self.held) })
     }
 }
 
@@ -105,12 +125,12 @@ impl HttpClient for Wire {
 struct Connector {
     inner: SharedHttpConnector,
     state: Arc<Mutex<State>>,
+    held: Arc<watch::Sender<Held>>,
 }
 
 impl Connector {
-    fn fault(&self, operation: &str, body: &[u8], attempt: &str) -> Option<Fault> {
+    fn fault(&self, operation: &str, body: &[u8]) -> Option<Fault> {
         let mut state = self.state.lock().unwrap();
-        *state.calls.entry(operation.to_owned()).or_default() += usize::from(attempt.starts_with("attempt=1"));
         let State { faults, random, tried, .. } = &mut *state;
         let random = random.get_or_insert_with(|| fastrand::Rng::with_seed(1));
         let mut of_it = faults.iter().filter(|(fails, _, _)| *fails == operation);
@@ -126,13 +146,13 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
-        let attempt = request.headers().get("amz-sdk-request").unwrap_or_default();
-        let fault = self.fault(target.rsplit('.').next().unwrap_or_default(), body, attempt);
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let fault = self.fault(&operation, body);
         let asks_index = body.windows(11).any(|word| word == b"\"IndexName\"");
-        let inner = self.inner.clone();
+        let (inner, state, held) = (self.inner.clone(), Arc::clone(&self.state), Arc::clone(&self.held));
         let reset = || ConnectorError::io("the connection was reset".into());
         HttpConnectorFuture::new(async move {
-            match fault {
+            let answer = match fault {
                 None => inner.call(request).await,
                 Some(Fault::LoseAnswer) => {
                     inner.call(request).await?;
@@ -144,12 +164,21 @@ impl HttpConnector for Connector {
                 Some(Fault::Fail) => Ok(refusal(500, "InternalServerError", "try again")),
                 Some(Fault::EmptyIndex) if asks_index => Ok(answer(200, &json!({ "Items": [], "Count": 0 }))),
                 Some(Fault::EmptyIndex) => inner.call(request).await,
-                Some(Fault::Slow) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(333)).await;
+                Some(Fault::Hold) => {
+                    held.send_if_modified(|held| {
+                        let is_first = *held == Held::NoneYet;
+                        *held = if is_first { Held::Some } else { *held };
+                        is_first
+                    });
+                    held.subscribe().wait_for(|held| *held == Held::LetGo).await.unwrap();
                     inner.call(request).await
                 }
                 Some(Fault::Part) => in_part(&inner, request).await,
+            }?;
+            if !answer.status().is_server_error() {
+                *state.lock().unwrap().answered.entry(operation).or_default() += 1;
             }
+            Ok(answer)
         })
     }
 }
