@@ -15,10 +15,13 @@
 //! The claim of a worker that is gone is freed by aborting its job and polling until that is done: what that worker may
 //! still send finds a job that takes nothing any more.
 
+mod acquire;
+mod choice;
 mod claim;
 mod client;
 mod http;
 mod pace;
+mod params;
 mod shape;
 mod turn;
 mod upload;
@@ -28,28 +31,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bucket_state::{Kind, ResourceId, ResourceState, belongs_to};
-use secrecy::SecretString;
+use bucket_state::{ResourceId, belongs_to};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::OutboxError;
-use crate::row::{Generation, SinkName, Stored, Version};
-use crate::sink::{Emission, GraphSink, Observe, SinkError, Turn, Verdict};
+use crate::row::{Generation, SinkName, Version};
+use crate::sink::{Emission, GraphSink, SinkError, Turn, Verdict};
 use crate::store::{StateStore, StoreError};
-use claim::{Sighting, Words};
+use claim::Sighting;
 use client::{Client, Trouble};
 use pace::Pace;
 use turn::{Aim, Fence, Open, Refused};
 
 pub use client::JUPITERONE_STATUSES;
 pub use http::{Header, Http, Request, Reqwest, Response};
+pub use params::{JupiterOneParams, Mode, Route, Scope};
 
-/// A claim that has not changed for so long is that of a dead worker.
-const JOB_DEADLINE: Duration = Duration::from_secs(120);
-/// What became of the job of a claim that stands still is asked this often.
-const ASK_EVERY: Duration = Duration::from_secs(15);
 /// A scope whose turn has failed stands behind the others for so long.
 const RESTS_FOR: Duration = Duration::from_secs(60);
 /// Pending rows that are looked at together, to find one that a lane takes.
@@ -58,61 +57,6 @@ const LOOK_AT: usize = 500;
 const MEMBERS: usize = 1_000;
 /// What is rejected is remembered, so that it is not sent again as it is; so much at the most.
 const REFUSED_MOST: usize = 10_000;
-
-/// A JupiterOne account with a key to it.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// The account's id.
-    pub account: String,
-    /// An API key.
-    pub key: SecretString,
-}
-
-/// What a job replaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All that belongs to an AWS account: few requests, however many buckets have changed.
-    Account,
-    /// One bucket: small requests, and four or so for each bucket that has changed.
-    Bucket,
-}
-
-/// How a job changes its scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It replaces it.
-    Diff,
-    /// It adds properties to the entities of this scope, which others own, and deletes nothing.
-    Patch {
-        /// The scope.
-        scope: String,
-    },
-}
-
-/// How JupiterOne is reached.
-#[derive(Clone)]
-pub struct JupiterOneParams {
-    /// The name under which progress is kept.
-    pub name: SinkName,
-    /// Tells this API from others in claims, such as `api.us.jupiterone.io`.
-    pub host: String,
-    /// Carries requests.
-    pub http: Arc<dyn Http>,
-    /// The account for all AWS accounts that are not routed otherwise.
-    pub default: Option<Route>,
-    /// The account of an AWS account.
-    pub routes: BTreeMap<String, Route>,
-    /// What a job replaces.
-    pub scope: Scope,
-    /// How.
-    pub mode: Mode,
-    /// Requests a minute to each account, at the most.
-    pub requests_per_minute: u32,
-    /// This worker, as claims tell it to people.
-    pub worker: String,
-    /// Hears of the traffic.
-    pub observe: Observe,
-}
 
 /// One JupiterOne account of a sink: a lane of its own, so that no account's trouble or pace holds back another's.
 pub struct JupiterOne {
@@ -160,22 +104,6 @@ impl JupiterOne {
         accounts.into_iter().map(lane).collect()
     }
 
-    /// Where a row goes, and whether that is this lane.
-    fn takes(&self, id: &ResourceId, state: &ResourceState) -> Takes {
-        let owner = if id.kind() == Kind::Account { Some(id.clone()) } else { belongs_to(id, state) };
-        let nobody = |why: String| if self.is_default { Takes::Nobody(why) } else { Takes::Not };
-        let Some(owner) = owner else { return nobody("no event has told yet which account owns it".to_owned()) };
-        match self.params.routes.get(owner.name()).or(self.params.default.as_ref()) {
-            Some(route) if route.account == self.client.account => Takes::Of(owner),
-            Some(_) => Takes::Not,
-            None => nobody(format!(
-                "no JupiterOne account is set for AWS account {}: set --jupiterone-account, or \"jupiterone\" in the \
-                 permit file",
-                owner.name()
-            )),
-        }
-    }
-
     fn error(&self, trouble: Trouble) -> SinkError {
         let sink = self.params.name.clone();
         match trouble {
@@ -184,172 +112,6 @@ impl JupiterOne {
                 sink,
                 message: format!("JupiterOne account {}: {}", self.client.account, said(other)),
             },
-        }
-    }
-
-    /// What the next turn is about: the first of the pending rows that this lane takes. A scope whose last turn has failed
-    /// stands behind the others for a while, so that its trouble is not theirs.
-    async fn aim(
-        &self,
-        store: &dyn StateStore,
-        pending: &[ResourceId],
-        resting: &BTreeMap<String, Instant>,
-    ) -> Result<Option<Aim>, StoreError> {
-        let (mut unshown, mut patched, mut rested) = (BTreeMap::new(), Vec::new(), None);
-        for ids in pending.chunks(LOOK_AT) {
-            for (id, stored) in ids.iter().zip(store.load(ids).await?) {
-                let row = match stored {
-                    Stored::Row(row) => row,
-                    // Whose it is cannot be told; that it cannot be shown is.
-                    Stored::Damaged { version, message } if self.is_default => {
-                        unshown.insert(id.clone(), (version, message));
-                        continue;
-                    }
-                    Stored::Damaged { .. } | Stored::Nothing => continue,
-                };
-                let owner = match self.takes(id, &row.state) {
-                    Takes::Not => continue,
-                    Takes::Of(owner) => owner,
-                    Takes::Nobody(why) => {
-                        unshown.insert(id.clone(), (row.version, why));
-                        continue;
-                    }
-                };
-                let aim = match (&self.params.mode, self.params.scope) {
-                    (Mode::Patch { .. }, _) => {
-                        patched.push(id.clone());
-                        continue;
-                    }
-                    (Mode::Diff, Scope::Account) => Aim::Account(owner),
-                    (Mode::Diff, Scope::Bucket) => Aim::Resource { id: id.clone(), owner },
-                };
-                let rests =
-                    aim.scope().and_then(|scope| resting.get(&scope)).is_some_and(|until| *until > Instant::now());
-                if !rests {
-                    return Ok(Some(aim));
-                }
-                rested.get_or_insert(aim);
-            }
-            if !unshown.is_empty() || !patched.is_empty() {
-                break;
-            }
-        }
-        Ok(match &self.params.mode {
-            Mode::Patch { scope } if !patched.is_empty() => {
-                Some(Aim::Patch { scope: scope.clone(), resources: patched })
-            }
-            _ if !unshown.is_empty() => Some(Aim::Unshown(unshown)),
-            _ => rested,
-        })
-    }
-
-    /// The words of a claim that is free; nothing where it is another's, who may be at it.
-    async fn free(&self, store: &dyn StateStore, state: &mut State) -> Result<Option<Option<String>>, OutboxError> {
-        let Some(text) = store.claim(&self.fence).await? else { return Ok(Some(None)) };
-        let words = Words::read(&text);
-        if !words.held {
-            state.sighting.forget();
-            self.client.pace.lock().await.inherit(words.debt());
-            return Ok(Some(Some(text)));
-        }
-        let is_old = state.sighting.of(&text) >= JOB_DEADLINE;
-        // One whose job was never told has none that will ever be finalized.
-        let is_over = match &words.job {
-            Some(job) if is_old || state.sighting.is_due(ASK_EVERY) => self.is_over(job, is_old, &words.worker).await?,
-            Some(_) => false,
-            None => is_old,
-        };
-        if !is_over {
-            return Ok(None);
-        }
-        let mut pace = self.client.pace.lock().await;
-        let spent = pace.all();
-        pace.inherit(spent);
-        drop(pace);
-        state.sighting.forget();
-        Ok(Some(Some(text)))
-    }
-
-    /// Whether the job of a claim that stands still has ended. That of a worker that is taken for dead is aborted first.
-    async fn is_over(&self, job: &str, is_old: bool, worker: &str) -> Result<bool, OutboxError> {
-        if is_old {
-            let account = &self.client.account;
-            tracing::warn!(account, job, worker, "the claim of a worker that is gone: its job is aborted");
-            // One that is finalizing or done cannot be aborted: how it is, is asked below.
-            if let Err(trouble @ Trouble::Denied(_)) = self.client.abort(job, "its worker is gone").await {
-                return Err(self.error(trouble).into());
-            }
-        }
-        match self.client.status(job).await {
-            Ok(found) => Ok(found.is_done()),
-            Err(Trouble::NoJob) => Ok(true),
-            Err(trouble) => Err(self.error(trouble).into()),
-        }
-    }
-
-    /// Claims the account, starts a job on the scope, and says so; nothing where another worker was faster. That the
-    /// claim is held before the job is started saves requests; what fences is that the job is told before rows are read.
-    async fn claim(
-        &self,
-        store: &dyn StateStore,
-        seen: Option<&str>,
-        scope: &str,
-        stop: &CancellationToken,
-    ) -> Result<Option<(String, Words)>, OutboxError> {
-        let mut words = Words {
-            worker: self.params.worker.clone(),
-            held: true,
-            job: None,
-            scope: Some(scope.to_owned()),
-            // No two holders ever write the same words.
-            beat: seen.map_or(0, |seen| Words::read(seen).beat) + 1,
-            debt_ms: self.debt_ms().await,
-        };
-        if !store.swap_claim(&self.fence, seen, &words.text()).await? {
-            return Ok(None);
-        }
-        let mode = if self.params.mode == Mode::Diff { "DIFF" } else { "PATCH" };
-        let job = match self.client.start(scope, mode, stop).await {
-            Ok(job) => job.id,
-            Err(trouble) => {
-                self.let_go(store, &words).await;
-                return Err(self.error(trouble).into());
-            }
-        };
-        let held = words.clone();
-        words.job = Some(job.clone());
-        words.beat += 1;
-        match store.swap_claim(&self.fence, Some(&held.text()), &words.text()).await {
-            Ok(true) => Ok(Some((job, words))),
-            Ok(false) => {
-                self.give_up(&job, "another worker has taken the claim over").await;
-                Ok(None)
-            }
-            Err(error) => {
-                // Nobody else would know of the job.
-                self.give_up(&job, "the claim could not tell of it").await;
-                self.let_go(store, &held).await;
-                Err(error.into())
-            }
-        }
-    }
-
-    async fn let_go(&self, store: &dyn StateStore, held: &Words) {
-        let beat = held.beat + 1;
-        let free = Words { held: false, job: None, scope: None, beat, debt_ms: self.debt_ms().await, ..held.clone() };
-        if let Err(error) = store.swap_claim(&self.fence, Some(&held.text()), &free.text()).await {
-            let account = &self.client.account;
-            tracing::warn!(%error, account, "the claim could not be freed; it is when it has stood still for long");
-        }
-    }
-
-    async fn debt_ms(&self) -> u64 {
-        u64::try_from(self.client.pace.lock().await.debt().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    async fn give_up(&self, job: &str, reason: &str) {
-        if let Err(trouble) = self.client.abort(job, reason).await {
-            tracing::debug!(account = self.client.account, job, why = said(trouble), "a job could not be aborted");
         }
     }
 
@@ -365,6 +127,37 @@ impl JupiterOne {
             all.extend(more);
         }
     }
+
+    /// Shows the scopes of buckets that have left this account without them.
+    async fn empty_what_has_left(
+        &self,
+        store: &dyn StateStore,
+        owner: &ResourceId,
+        open: &mut Open,
+        emptied: &mut BTreeMap<(String, ResourceId), Version>,
+    ) -> Result<(), OutboxError> {
+        let fence = Fence { client: &self.client, store, name: &self.fence };
+        let told = |failed: turn::Failed| failed.of(|trouble| self.error(trouble));
+        let members = self.members(store, owner).await?;
+        for buckets in members[1..].chunks(LOOK_AT) {
+            open.beat(&fence).await.map_err(told)?;
+            for (bucket, stored) in buckets.iter().zip(store.load(buckets).await?) {
+                // A damaged row does not tell that its bucket has left.
+                let Some((version, now)) =
+                    stored.row().and_then(|row| Some((row.version, belongs_to(bucket, &row.state)?)))
+                else {
+                    continue;
+                };
+                let left = (owner.to_string(), bucket.clone());
+                // At another version it may have come back, and left again.
+                if now != *owner && emptied.get(&left) != Some(&version) {
+                    open.empty(&fence, &turn::scope_of(bucket, owner)).await.map_err(told)?;
+                    emptied.insert(left, version);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Keeps what was rejected, so that it is not sent again as it is.
@@ -374,14 +167,6 @@ fn remember(refused: &mut Refused, rejected: &[upload::Rejected]) {
             refused.insert(key.clone(), *version);
         }
     }
-}
-
-/// Whose a row is.
-enum Takes {
-    Not,
-    Of(ResourceId),
-    /// No JupiterOne account shows it, for this reason, and this lane says so.
-    Nobody(String),
 }
 
 fn said(trouble: Trouble) -> String {
@@ -509,27 +294,8 @@ impl GraphSink for JupiterOne {
         if let Aim::Resource { id, owner } = &open.aim
             && id == owner
         {
-            // The scopes of buckets that have left this account are shown without them.
             let owner = owner.clone();
-            let told = |failed: turn::Failed| failed.of(|trouble| self.error(trouble));
-            let members = self.members(store, &owner).await?;
-            for buckets in members[1..].chunks(LOOK_AT) {
-                open.beat(&fence).await.map_err(told)?;
-                for (bucket, stored) in buckets.iter().zip(store.load(buckets).await?) {
-                    // A damaged row does not tell that its bucket has left.
-                    let Some((version, now)) =
-                        stored.row().and_then(|row| Some((row.version, belongs_to(bucket, &row.state)?)))
-                    else {
-                        continue;
-                    };
-                    let left = (owner.to_string(), bucket.clone());
-                    // At another version it may have come back, and left again.
-                    if now != owner && emptied.get(&left) != Some(&version) {
-                        open.empty(&fence, &turn::scope_of(bucket, &owner)).await.map_err(told)?;
-                        emptied.insert(left, version);
-                    }
-                }
-            }
+            self.empty_what_has_left(store, &owner, open, emptied).await?;
         }
         remember(refused, &open.rejected);
         Ok(open.rejected.drain(..).map(|part| (part.resource, format!("{}: {}", part.key, part.why))).collect())
