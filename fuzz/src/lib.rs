@@ -24,6 +24,7 @@ mod pieces;
 pub mod rows;
 pub mod seeds;
 pub mod stored;
+#[expect(dead_code, reason = "only what inputs are made from is used")]
 #[path = "../../crates/bucket-state/tests/support/mod.rs"]
 mod support;
 mod types;

@@ -1,15 +1,13 @@
 //! Every call that is folded: what the graph shows before it, after it, and after what undoes it.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use bucket_state::{Call, supported};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use support::samples::{ALL_USERS, sample};
-use support::*;
+use crate::support::samples::{ALL_USERS, sample};
+use crate::support::*;
 
 const ADA: &str = "arn:aws:iam::111122223333:user/ada";
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";

@@ -1,11 +1,9 @@
 //! Whether a bucket is public: every combination of what opens it and what closes it, against AWS's definition.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::samples::ALL_USERS;
-use support::*;
+use crate::support::samples::ALL_USERS;
+use crate::support::*;
 
 const AUTHENTICATED: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";

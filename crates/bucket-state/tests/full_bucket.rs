@@ -1,14 +1,12 @@
 //! One bucket with everything: every facet, every relationship and every kind of far end, as the graph exports them.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use bucket_state::{AccountLevel, ResourceId, ResourceState, placeholder, project};
 use serde_json::{Value, json};
 
-use support::samples::{ALL_USERS, sample};
-use support::*;
+use crate::support::samples::{ALL_USERS, sample};
+use crate::support::*;
 
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";
 const READERS: &str = "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers";

@@ -1,14 +1,14 @@
 //! The state is a join-semilattice: order, duplicates, grouping and storage do not matter.
 //!
 //! `PROPTEST_CASES` changes how many histories are tried, `PROPTEST_RNG_SEED` which ones; the seed is printed when a
-//! law fails. A million, in release: `PROPTEST_CASES=1000000 cargo test --release -p bucket-state --test laws -- any_order merging`
-
-mod support;
+//! law fails. A million, in release: `PROPTEST_CASES=1000000 cargo test --release -p bucket-state --test states -- any_order merging`
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
+use crate::support::samples::sample;
+use crate::support::{LEDGER, event, record, with, without};
 use bucket_state::AccountLevel::{Silent, Told};
 use bucket_state::{
     Change, Digest, Event, EventId, Facet, Origin, Owner, Parser, ResourceId, ResourceState, Setting, Stamp, TagChange,
@@ -18,8 +18,6 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
 use serde_json::json;
-use support::samples::sample;
-use support::{event, record, with, without};
 
 /// Every call in several forms: as it is commonly made, asking for something else, about another part, in another
 /// Region, and with a body that was left out.
@@ -98,7 +96,7 @@ fn history() -> impl Strategy<Value = Vec<Event>> {
 }
 
 fn history_of_a_bucket() -> impl Strategy<Value = Vec<Event>> {
-    history_of(|event| event.resource.as_str() == support::LEDGER, 24)
+    history_of(|event| event.resource.as_str() == LEDGER, 24)
 }
 
 /// A creation or a change of single tags, numbered.
@@ -225,8 +223,8 @@ proptest! {
 
     #[test]
     fn identities_that_are_used_again_break_no_law(
-        a in history_with(|event| event.resource.as_str() == support::LEDGER, 24, 3),
-        b in history_with(|event| event.resource.as_str() == support::LEDGER, 24, 3),
+        a in history_with(|event| event.resource.as_str() == LEDGER, 24, 3),
+        b in history_with(|event| event.resource.as_str() == LEDGER, 24, 3),
     ) {
         let both: Vec<&Event> = a.iter().chain(&b).collect();
         let expected = fold(both.iter().copied());

@@ -1,10 +1,8 @@
 //! From records to the graph: whether a bucket exists, since when, and what holds of its present life.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 const ADA: &str = "arn:aws:iam::111122223333:user/ada";
 

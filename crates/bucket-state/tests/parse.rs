@@ -1,11 +1,9 @@
 //! What comes in at the boundary: every form in which CloudTrail's records travel, and everything that is none.
 
-mod support;
-
 use bucket_state::{Parser, RECORD_BYTES_MAX};
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 const ON_TIME: &str = "2026-03-01T00:01:00Z";
 

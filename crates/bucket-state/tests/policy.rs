@@ -1,12 +1,10 @@
 //! From records to the graph: a bucket's policy, whom it lets in, and the keys of all that it adds.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 fn put(policy: impl Into<Value>) -> [Value; 1] {
     [record("PutBucketPolicy", json!({"policy": "", "bucketPolicy": policy.into()}))]

@@ -1,10 +1,8 @@
 //! From records to the graph: what each facet of a bucket shows.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 const EVERYONE: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 const AUTHENTICATED: &str = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers";

@@ -3,11 +3,9 @@
 //! The expectations follow from the S3 User Guide's "The meaning of public". AWS takes a policy for public until it is
 //! shown not to be, so what the guide leaves open is public.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 fn allow(principal: impl Into<Value>) -> Value {
     json!({"Effect": "Allow", "Principal": principal.into(), "Action": "s3:GetObject", "Resource": "*"})

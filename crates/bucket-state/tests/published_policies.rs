@@ -5,11 +5,9 @@
 //! "The meaning of public": a policy is taken for public until it is shown to grant access only to fixed values. One
 //! that denies alone grants nothing.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 const PUBLIC: bool = true;
 const NOT_PUBLIC: bool = false;

@@ -1,13 +1,11 @@
 //! The ways in which CloudTrail writes one thing: what was single or repeated, empty, typed, renamed, old or odd tells
 //! the same, and what tells nothing harms nothing.
 
-mod support;
-
 use bucket_state::{Snapshot, supported};
 use serde_json::{Value, json};
 
-use support::samples::{ALL_USERS, sample};
-use support::*;
+use crate::support::samples::{ALL_USERS, sample};
+use crate::support::*;
 
 const READERS: &str = "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers";
 

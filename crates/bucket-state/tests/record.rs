@@ -1,10 +1,8 @@
 //! What one record means: whether it counts, what it is about, when, whose, and what it changed.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::*;
+use crate::support::*;
 
 const UNKNOWN: &str = "Unknown(NotRecorded)";
 

@@ -1,12 +1,10 @@
 //! How large a state can become, and that this build reads whatever it writes.
 
-mod support;
-
 use bucket_state::{DecodeError, ResourceState, supported};
 use serde_json::{Value, json};
 
-use support::samples::sample;
-use support::*;
+use crate::support::samples::sample;
+use crate::support::*;
 
 const STATE_BYTES_MAX: usize = 256 << 20;
 

@@ -1,11 +1,9 @@
 //! What is stored: small, bounded, and read by every later build.
 
-mod support;
-
+use crate::support::samples::sample;
+use crate::support::*;
 use bucket_state::{AccountLevel, DecodeError, ResourceId, ResourceState, project};
 use serde_json::{Value, json};
-use support::samples::sample;
-use support::*;
 
 /// Written by the build that knew schema version 1, after eight events.
 const VERSION_1: &[u8] = include_bytes!("fixtures/state-1.bin");

@@ -1,11 +1,9 @@
 //! Calls of one second, of two copies, of two lives: which of them holds, and whether that can be told.
 
-mod support;
-
 use serde_json::{Value, json};
 
-use support::samples::sample;
-use support::*;
+use crate::support::samples::sample;
+use crate::support::*;
 
 const ACCOUNT: &str = "arn:aws:iam::111122223333:root";
 const READERS: &str = "arn:aws:s3:eu-west-1:111122223333:accesspoint/readers";

@@ -1,12 +1,10 @@
 //! What cannot be read: of another type, cut, ambiguous, too deep, forged or too much. It is never taken for an answer.
 
-mod support;
-
 use bucket_state::{Parsed, Parser, ResourceState, Snapshot, supported};
 use serde_json::{Value, json};
 
-use support::samples::{ALL_USERS, sample};
-use support::*;
+use crate::support::samples::{ALL_USERS, sample};
+use crate::support::*;
 
 /// The pointers to every node of a value, but not to the value itself.
 fn pointers(value: &Value) -> Vec<String> {

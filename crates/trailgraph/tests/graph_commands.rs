@@ -6,9 +6,10 @@ mod support;
 #[path = "support/written.rs"]
 mod written;
 
+use bucket_state::Snapshot;
 use serde_json::{Value, json};
 use support::Sandbox;
-use written::{ADA, EVENT, NOON, bucket, with_account_block};
+use written::{ADA, EVENT, NOON, bucket};
 
 const HOUR: i64 = 3_600_000;
 
@@ -23,6 +24,17 @@ async fn sandbox() -> Sandbox {
     ];
     written::write(&sandbox.path("trailgraph.db"), snapshots).await;
     sandbox
+}
+
+/// `bucket`, in which a block of the whole account has a say, set by `actor` at `set_on`.
+fn with_account_block(bucket: Snapshot, set_on: i64, actor: &str) -> Snapshot {
+    let mut snapshot = serde_json::to_value(bucket).expect("JSON");
+    let provenance = snapshot["provenance"].as_array_mut().expect("a list");
+    provenance.push(json!({
+        "facet": "accountPublicAccessBlock", "source": "event", "eventId": EVENT, "eventTime": set_on, "actor": actor,
+        "contested": false,
+    }));
+    serde_json::from_value(snapshot).expect("a snapshot")
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Records made to measure, and what becomes of them, in forms that a table of cases can hold.
 
-#![allow(dead_code, reason = "each file of tests uses its own part")]
-
 pub(crate) mod samples;
 
 use std::io::Write;

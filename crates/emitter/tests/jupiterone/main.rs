@@ -5,6 +5,8 @@
 mod burst;
 mod claims;
 mod failures;
+#[cfg(feature = "recordings")]
+mod recordings;
 mod requests;
 mod routing;
 mod served;

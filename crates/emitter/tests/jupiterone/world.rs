@@ -1,7 +1,5 @@
 //! A store, a contract's server, and workers that emit to it.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,7 +1,5 @@
 //! Graphs written by hand, through the sink: what they show does not depend on how events are projected.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::path::Path;
 
 use bucket_state::Snapshot;
@@ -46,17 +44,6 @@ pub(crate) fn bucket(key: &str, updated_on: i64, more: &Value) -> Snapshot {
              "contested": false},
         ],
     });
-    serde_json::from_value(snapshot).expect("a snapshot")
-}
-
-/// The same with a block of the whole account, set by `actor` at `set_on`, which has a say in it.
-pub(crate) fn with_account_block(bucket: Snapshot, set_on: i64, actor: &str) -> Snapshot {
-    let mut snapshot = serde_json::to_value(bucket).expect("JSON");
-    let provenance = snapshot["provenance"].as_array_mut().expect("a list");
-    provenance.push(json!({
-        "facet": "accountPublicAccessBlock", "source": "event", "eventId": EVENT, "eventTime": set_on, "actor": actor,
-        "contested": false,
-    }));
     serde_json::from_value(snapshot).expect("a snapshot")
 }
 

@@ -1,19 +1,13 @@
 //! Our requests beside those that the real clients were recorded with. The recordings are not kept here: this is built
 //! only where a folder of them is named, so that it does not pass without reading any.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
-
-#[path = "jupiterone/server.rs"]
-mod server;
-mod support;
-#[path = "jupiterone/world.rs"]
-mod world;
-
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use support::{create, event};
-use world::World;
+
+use crate::server;
+use crate::support::{create, event};
+use crate::world::World;
 
 /// The client, its host and its length say nothing of the API.
 const NOT_COMPARED: [&str; 6] = ["user-agent", "host", "connection", "content-length", "accept", "accept-encoding"];
