@@ -90,7 +90,8 @@ pub trait ShardSource: Send + Sync {
     /// Reads until `stop`, or until no shard is left to read. When it returns, no event is under way.
     ///
     /// # Errors
-    /// What retrying cannot mend, such as a stream that does not exist.
+    /// What retrying cannot mend, such as a stream that does not exist; [`SourceError::Failed`] where the stream does not
+    /// answer at the start.
     async fn run(&self, deliver: Deliver, stop: CancellationToken) -> Result<(), SourceError>;
 
     /// Makes `cut` the place where the next reader begins: with the next renewal of each lease, at the latest; at once

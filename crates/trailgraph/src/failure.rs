@@ -12,7 +12,7 @@ use shard_consumer::SourceError;
 pub enum Failure {
     /// The command line or what it names is wrong: exit code 2. No record was read.
     Usage(String),
-    /// Something failed while running, or findings were made: exit code 1.
+    /// Something failed or did not answer, or findings were made: exit code 1.
     Running(anyhow::Error),
 }
 

@@ -30,7 +30,8 @@ pub(crate) const EMIT_BATCH: usize = 1_000;
 /// Runs until SIGTERM or SIGINT, then drains.
 ///
 /// # Errors
-/// [`Failure::Usage`] before anything was read, else [`Failure::Running`].
+/// [`Failure::Usage`] where flags or what they name are wrong, [`Failure::Running`] where something failed or did not
+/// answer.
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let log = logs::start(args.log, tracing::Level::INFO);
     let reading = reading(&args)?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -12,6 +13,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+/// How long a call may take to come; far more than it needs on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a call meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub(crate) enum Fault {
     Part,
     /// An index that has not heard of anything yet.
     EmptyIndex,
-    /// It waits until calls are [let go](Wire::let_go).
+    /// It waits until calls are [let go](Wire::let_go), once on each wire.
     Hold,
 }
 
@@ -94,9 +98,12 @@ impl Wire {
 
     /// Waits until a call is held.
     pub(crate) async fn holds(&self) {
-        self.held.subscribe().wait_for(|held| *held == Held::Some).await.unwrap();
+        let mut held = self.held.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, held.wait_for(|held| *held == Held::Some)).await;
+        waited.expect("no call came that is to wait").unwrap();
     }
 
+    /// From now on, no call waits.
     pub(crate) fn let_go(&self) {
         self.held.send_replace(Held::LetGo);
     }
@@ -107,8 +114,8 @@ impl Wire {
         state.tried.clear();
     }
 
-    /// How often each operation was answered since this was asked last: what is repeated because a busy server was too slow
-    /// counts once.
+    /// How often each operation was answered since this was asked last, refusals too, but not what the server excused: what
+    /// is repeated because a busy server was too slow counts once.
     pub(crate) fn answered(&self) -> BTreeMap<String, usize> {
         std::mem::take(&mut self.state.lock().unwrap().answered)
     }

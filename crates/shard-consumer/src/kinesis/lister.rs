@@ -11,7 +11,8 @@ use super::pace::back_off;
 use super::stream::{Shard, Stream, Summary};
 use crate::source::SourceError;
 
-/// A stream that does not answer within this time ends the start: whoever runs the service sees it, and starts it again.
+/// A run whose stream does not answer within this time at the start fails: whoever keeps the service running starts it
+/// again.
 const START_WITHIN: Duration = Duration::from_secs(10);
 
 /// The summary changes seldom: it is asked for with every so-manieth listing.
@@ -44,7 +45,7 @@ pub(super) async fn first_listing(stream: &Stream) -> Result<Listing, SourceErro
         }
     };
     let listed = timeout(START_WITHIN, trying).await.unwrap_or(Err(last));
-    let shards = listed.map_err(|fault| refused(stream, fault))?;
+    let shards = listed.map_err(|fault| unreadable(stream, fault))?;
     let summary = summary(stream).await;
     if let Err(fault) = &summary {
         tracing::warn!(
@@ -62,8 +63,9 @@ async fn summary(stream: &Stream) -> Result<Summary, Fault> {
     asked.unwrap_or_else(|_| Err(Fault::Passing("no answer".into())))
 }
 
-/// Why the stream cannot be read, with the mend. That it does not answer may pass: no fault of the configuration.
-fn refused(stream: &Stream, fault: Fault) -> SourceError {
+/// Why the stream cannot be read, with the mend. One that does not answer may do so later: that is not counted as a
+/// wrong configuration.
+fn unreadable(stream: &Stream, fault: Fault) -> SourceError {
     let endpoint = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| env::var(name).ok());
     let region = stream.region();
     let place = endpoint.map_or_else(|| format!("region {region}"), |url| format!("region {region} at {url}"));

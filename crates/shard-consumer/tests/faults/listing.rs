@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fake_aws::Fault;
 use serde_json::{Value, json};
 use shard_consumer::{ShardEvent, SourceError};
 use tokio::time::Instant;
@@ -36,13 +37,12 @@ async fn a_listing_that_fails_for_a_minute_stops_neither_reading_nor_the_childre
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_silent_at_the_start_for_two_seconds_is_read_and_one_that_stays_so_ends_it() {
-    for (silent_s, is_read) in [(2, true), (60, false)] {
+async fn a_stream_that_is_silent_at_the_start_for_two_seconds_is_read_and_one_that_stays_so_ends_the_run() {
+    let hangs = Fault::LateStart(Duration::from_secs(3_600));
+    for (silence, silent_s, is_read) in [(Fault::Reset, 2, true), (Fault::Reset, 60, false), (hangs, 60, false)] {
         let world = World::new(1).await;
         let until = Instant::now() + Duration::from_secs(silent_s);
-        world.faults(move |call| {
-            if call.at < until { Some(fake_aws::Fault::Reset) } else { None }.filter(|_| call.operation == "ListShards")
-        });
+        world.faults(move |call| (call.at < until && call.operation == "ListShards").then(|| silence.clone()));
         let begun = Instant::now();
         let mut worker = world.worker("a").await;
         if is_read {

@@ -5,7 +5,7 @@ Begin with `trailgraph demo`: it needs nothing, and ends with what to look at.
 
 Every flag has an environment variable, named in its help: --flush-after is TRAILGRAPH_FLUSH_AFTER. Credentials, Region and endpoints of AWS are those of its SDKs (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_KINESIS, …).
 
-Exit codes: 0 done or drained; 1 failed while running, or findings; 2 wrong usage or configuration: nothing was read.";
+Exit codes: 0 done or drained; 1 failed, or findings; 2 wrong usage or configuration: nothing was read.";
 
 pub(super) const DEMO: &str = "\
 Examples:
