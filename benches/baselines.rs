@@ -1,8 +1,8 @@
 //! How much less does it cost than a Lambda function that does the same job, as it is commonly written?
 //!
 //! All are given the same records in base64 (which we read as the service's Kinesis client does), and all end with what is
-//! last known of each bucket, in memory. What is compared is processor time, after a pass to warm up. The handlers keep less: no origin of a value, no order within a
-//! second, nothing of access points and accounts.
+//! last known of each bucket, in memory. What is compared is processor time, after a pass to warm up. The handlers keep
+//! less: no origin of a value, no order within a second, nothing of access points and accounts.
 
 use std::collections::BTreeSet;
 use std::error::Error;
