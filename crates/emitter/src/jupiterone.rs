@@ -131,17 +131,16 @@ impl JupiterOne {
     /// Shows the scopes of buckets that have left this account without them.
     async fn empty_what_has_left(
         &self,
-        store: &dyn StateStore,
+        fence: &Fence<'_>,
         owner: &ResourceId,
         open: &mut Open,
         emptied: &mut BTreeMap<(String, ResourceId), Version>,
     ) -> Result<(), OutboxError> {
-        let fence = Fence { client: &self.client, store, name: &self.fence };
         let told = |failed: turn::Failed| failed.of(|trouble| self.error(trouble));
-        let members = self.members(store, owner).await?;
+        let members = self.members(fence.store, owner).await?;
         for buckets in members[1..].chunks(LOOK_AT) {
-            open.beat(&fence).await.map_err(told)?;
-            for (bucket, stored) in buckets.iter().zip(store.load(buckets).await?) {
+            open.beat(fence).await.map_err(told)?;
+            for (bucket, stored) in buckets.iter().zip(fence.store.load(buckets).await?) {
                 // A damaged row does not tell that its bucket has left.
                 let Some((version, now)) =
                     stored.row().and_then(|row| Some((row.version, belongs_to(bucket, &row.state)?)))
@@ -151,7 +150,7 @@ impl JupiterOne {
                 let left = (owner.to_string(), bucket.clone());
                 // At another version it may have come back, and left again.
                 if now != *owner && emptied.get(&left) != Some(&version) {
-                    open.empty(&fence, &turn::scope_of(bucket, owner)).await.map_err(told)?;
+                    open.empty(fence, &turn::scope_of(bucket, owner)).await.map_err(told)?;
                     emptied.insert(left, version);
                 }
             }
@@ -295,7 +294,7 @@ impl GraphSink for JupiterOne {
             && id == owner
         {
             let owner = owner.clone();
-            self.empty_what_has_left(store, &owner, open, emptied).await?;
+            self.empty_what_has_left(&fence, &owner, open, emptied).await?;
         }
         remember(refused, &open.rejected);
         Ok(open.rejected.drain(..).map(|part| (part.resource, format!("{}: {}", part.key, part.why))).collect())

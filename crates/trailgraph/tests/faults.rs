@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has said what is wrong")]
 
 mod support;
+#[path = "support/wire.rs"]
+mod wire;
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,8 +13,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use support::Sandbox;
 use support::stream::{Service, Stream, eventually};
-use support::wire::Wire;
 use trailgraph::generate::Traffic;
+use wire::Wire;
 use xtask::servers::MinistackServer;
 
 const LEASES: &str = "dynamodb:leases";

@@ -5,6 +5,7 @@
 
 #[path = "../../emitter/tests/jupiterone/served.rs"]
 mod served;
+#[expect(dead_code, reason = "its own tests ask more of it")]
 #[path = "../../emitter/tests/jupiterone/server.rs"]
 mod server;
 mod support;

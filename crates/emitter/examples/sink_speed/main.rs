@@ -8,6 +8,7 @@ mod bolt;
 mod jupiterone;
 #[path = "../../tests/jupiterone/served.rs"]
 mod served;
+#[expect(dead_code, clippy::unwrap_used, reason = "its own tests ask more of it, and may panic")]
 #[path = "../../tests/jupiterone/server.rs"]
 mod server;
 mod sqlite;

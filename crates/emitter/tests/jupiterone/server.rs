@@ -1,8 +1,6 @@
 //! The synchronization API's contract, in memory: what is known of it from the reference clients and the documentation,
 //! and the law that no two jobs of one scope may be uploading or finalizing at once, which it asserts.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its own part")]
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard};

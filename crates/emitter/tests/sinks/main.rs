@@ -6,6 +6,7 @@ mod conformance;
 mod history;
 mod interleavings;
 mod moody;
+#[expect(dead_code, reason = "its own tests ask more of it")]
 #[path = "../jupiterone/server.rs"]
 mod server;
 mod subject;

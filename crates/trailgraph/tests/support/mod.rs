@@ -6,7 +6,6 @@ pub(crate) mod buckets;
 pub(crate) mod graphs;
 pub(crate) mod proxy;
 pub(crate) mod stream;
-pub(crate) mod wire;
 pub(crate) mod worker;
 
 use std::io::{BufRead, BufReader, Write};
